@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the recorder's programs and user space exchange; harden.trace.layout reads the same structures. */
+#ifndef HARDEN_LAYOUT_H
+#define HARDEN_LAYOUT_H
+
+#include <linux/types.h>
+
+#define SYSCALLS 512
+#define ARGUMENTS 3
+#define SEGMENTS 8
+#define TEXT_MAX 4096
+#define TEXT_MASK 16383
+
+enum call_kind {
+	CALL_NONE,
+	CALL_OPEN,
+	CALL_FD,
+	CALL_PATH,
+	CALL_PATHS,
+	CALL_SOCKET,
+	CALL_ADDRESS,
+	CALL_MESSAGE,
+	CALL_MESSAGES,
+	CALL_LISTEN,
+	CALL_PROTECT,
+	CALL_CHDIR,
+	CALL_CHROOT,
+};
+
+/* When a call is worth an event. */
+enum call_condition {
+	WHEN_ALWAYS,
+	WHEN_FAILED,
+	WHEN_LOCKING,
+	WHEN_DEVICE,
+	WHEN_EXECUTABLE,
+	WHEN_NAMED,
+};
+
+/* Argument positions that are none. */
+#define NO_ARGUMENT 0xff
+#define OPEN_HOW 0xfe
+#define CREAT_FLAGS 0xfd
+
+struct call_row {
+	__u8 kind;
+	__u8 path, dirfd, flags;
+	__u8 path2, dirfd2;
+	__u8 condition;
+	__u8 unused;
+	__u32 flag_mask;
+	__u32 unused2;
+};
+
+struct argument_row {
+	__u64 mask[ARGUMENTS];
+	__u8 index[ARGUMENTS];
+	__u8 count;
+	__u8 unused[4];
+};
+
+#define TRAIT_ARGUMENTS 1
+#define TRAIT_EXIT 2
+
+struct recorder_config {
+	__u64 cgroup;
+	__u64 seed;
+	__u32 combinations;
+	__u32 unused;
+	struct call_row calls[SYSCALLS];
+	struct argument_row arguments[SYSCALLS];
+	__u8 traits[SYSCALLS];
+};
+
+/* Which table a call's number belongs to. */
+enum call_abi { ABI_NATIVE, ABI_X32, ABI_COMPAT };
+
+struct count_key {
+	__u32 executable;
+	__u32 abi;
+	__u32 nr;
+	__s32 error; /* 0: calls made; otherwise calls that ended with this errno */
+};
+
+struct argument_key {
+	__u32 executable;
+	__u32 nr;
+	__u64 values[ARGUMENTS];
+};
+
+struct combination_key {
+	__u32 executable;
+	__u32 nr;
+};
+
+struct executable_key {
+	__u64 anchor;
+	__u64 hash;
+	__u64 script;
+};
+
+/* One distinct thing done to a path or socket. `hash` and `anchor` stand for the path. */
+struct seen_key {
+	__u64 hash;
+	__u64 anchor;
+	__u32 executable;
+	__u16 nr;
+	__s16 error;
+	__u32 flags; /* the call's flags; of a socket its family and, above, its type */
+	__u32 mode;  /* the inode's mode and MODE_*; of a socket its protocol */
+};
+
+#define MODE_CREATED (1u << 16)
+
+/* In a file's flags: the name that led to an object which is seen for itself. No call's masked flags have this bit. */
+#define FLAG_NAMED (1u << 31)
+
+/* A key with this number counts execs: `executable` is who called (0: the launcher), `hash` the number of what ran. */
+#define EXEC_NR 0xffff
+
+/* A key with this number is a process that was killed after the program had ended; `hash` is its id. */
+#define KILLED_NR 0xfffe
+
+#define CAPABILITY_NOAUDIT 1
+#define CAPABILITY_OVERRIDDEN 2
+#define CAPABILITY_HOST 4
+#define CAPABILITY_GRANTED 8
+#define CAPABILITY_COMPAT 16
+#define CAPABILITY_NESTED 32 /* over a user namespace below the sandbox's */
+
+struct capability_key {
+	__u32 executable;
+	__s32 nr; /* -1 outside any call */
+	__s32 stack;
+	__u16 capability;
+	__u16 marks;
+};
+
+enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET };
+
+#define MARK_OBJECT 1   /* SEGMENT_BASE is the object itself, not the folder of a name */
+#define MARK_TRUNCATED 2
+#define MARK_DETACHED 4 /* the path ends at a mount that is in no namespace */
+#define MARK_INTERNAL 8 /* pipe, socket, memfd: has no path; sent only for a program, whose name is SEGMENT_BASE */
+
+/*
+ * Segments, in this order in `text`: folders and objects are their names, leaf first, each with its NUL;
+ * strings are as the program gave them.
+ */
+enum segment {
+	SEGMENT_STRING,
+	SEGMENT_STRING2,
+	SEGMENT_BASE,
+	SEGMENT_BASE2,
+	SEGMENT_LOADER,
+	SEGMENT_ARGV0,
+};
+
+struct event {
+	struct seen_key key;
+	__u32 pid;
+	__u16 kind;
+	__u16 marks;
+	__u16 length[SEGMENTS]; /* six are used; a power of two lets the verifier see the bound */
+};
+
+struct losses {
+	__u64 ring_full;      /* events that found no room in the ring buffer */
+	__u64 map_full;       /* distinct things beyond a map's size */
+	__u64 no_memory;      /* map updates that failed otherwise */
+	__u64 tasks;          /* tasks that could not be followed */
+	__u64 unreadable;     /* strings in user memory that could not be read */
+	__u64 truncated;      /* paths longer than PATH_MAX */
+	__u64 detached;       /* paths that end at a mount in no namespace */
+	__u64 mappings;       /* mappings that could not be looked up */
+};
+
+struct recorder_state {
+	struct losses losses;
+	__u64 namespace;   /* the payload's user namespace, as its first execve left it; only ever compared */
+	__u32 executables; /* numbers given out */
+	__u32 payload;     /* process id of the first recorded task; 0 before it starts */
+	__u32 is_over;     /* that process has ended */
+	__u32 unused;
+};
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recorder's state. Hash maps allocate on use, so that starting a recorder is quick and a small run is small. */
+#ifndef HARDEN_MAPS_H
+#define HARDEN_MAPS_H
+
+#include "kernel_types.h"
+#include "layout.h"
+
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define EEXIST 17
+#define E2BIG 7
+#define EFAULT 14
+#define EBUSY 16
+
+const volatile struct recorder_config config SEC(".rodata.config");
+struct recorder_state global SEC(".data.state") = {};
+
+/* Counters live in the task: the hot path takes no lock, no hash and no other processor's cache line. */
+struct task_state {
+	__u32 executable;
+	__u32 pending; /* a capability check between its kprobe and kretprobe: cap + 1, and marks above */
+	__u64 pending_namespace;
+	__u64 counts[SYSCALLS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} tasks SEC(".maps");
+
+#define HASH_MAP(name, key_type, value_type, size)                                                                     \
+	struct {                                                                                                       \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                                       \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                                                  \
+		__uint(max_entries, size);                                                                             \
+		__type(key, key_type);                                                                                 \
+		__type(value, value_type);                                                                             \
+	} name SEC(".maps")
+
+HASH_MAP(counts, struct count_key, __u64, 65536);
+HASH_MAP(arguments, struct argument_key, __u64, 65536);
+HASH_MAP(combinations, struct combination_key, __u64, 65536);
+HASH_MAP(executables, struct executable_key, __u32, 8192);
+HASH_MAP(seen, struct seen_key, __u64, 524288);
+HASH_MAP(capabilities, struct capability_key, __u64, 16384);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, 2048);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, 24 * sizeof(__u64));
+} stacks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+struct scratch {
+	struct event event;
+	__u8 text[TEXT_MASK + 1 + TEXT_MAX + 8];
+};
+
+/*
+ * Functions that are `__noinline` and not static are verified once and not once per call, which keeps loading short;
+ * what they are given may be NULL for all that the verifier knows.
+ */
+
+/* One for sys_exit and one for the exec tracepoint, which never run inside each other on one processor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct scratch *scratch_of(__u32 slot)
+{
+	return bpf_map_lookup_elem(&scratches, &slot);
+}
+
+static __always_inline void lose(__u64 *counter)
+{
+	__sync_fetch_and_add(counter, 1);
+}
+
+static __always_inline void lose_update(long error)
+{
+	lose(error == -E2BIG ? &global.losses.map_full : &global.losses.no_memory);
+}
+
+/* Add to a counter of a hash map; true when this made the entry. */
+static __always_inline bool add(void *map, const void *key, __u64 amount)
+{
+	__u64 *count = bpf_map_lookup_elem(map, key);
+	long error;
+
+	if (count) {
+		__sync_fetch_and_add(count, amount);
+		return 0;
+	}
+	error = bpf_map_update_elem(map, key, &amount, BPF_NOEXIST);
+	if (!error)
+		return 1;
+	count = bpf_map_lookup_elem(map, key);
+	if (count)
+		__sync_fetch_and_add(count, amount);
+	else
+		lose_update(error);
+	return 0;
+}
+
+#endif

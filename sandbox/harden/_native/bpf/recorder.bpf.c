@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The recorder: what the tasks of one cgroup ask of the kernel. Calls are counted where they enter; what they did to
+ * files and sockets is read where they end; only what is new crosses to user space.
+ */
+#include "capability.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+static __always_inline void count_foreign(struct task_state *state, const struct task_struct *task, __u32 nr)
+{
+	struct count_key key = {.executable = state->executable, .nr = nr, .abi = ABI_NATIVE};
+
+	if (is_compat(task))
+		key.abi = ABI_COMPAT;
+	else if (X32_BIT && nr & X32_BIT)
+		key.abi = ABI_X32;
+	add(&counts, &key, 1);
+}
+
+static __noinline int take_arguments(const struct pt_regs *regs, __u32 executable, __u32 nr)
+{
+	struct argument_key key = {.executable = executable, .nr = nr};
+	struct combination_key call = {.executable = executable, .nr = nr};
+	const volatile struct argument_row *row;
+	__u64 *count, one = 1;
+	long error;
+
+	row = &config.arguments[row_of(nr)];
+	for (int i = 0; i < ARGUMENTS; i++)
+		if (i < row->count)
+			key.values[i] = argument(regs, row->index[i]) & row->mask[i];
+	count = bpf_map_lookup_elem(&arguments, &key);
+	if (count) {
+		__sync_fetch_and_add(count, 1);
+		return 0;
+	}
+	/* Beyond the limit nothing more is kept: more than `combinations` distinct ones is itself what is recorded. */
+	add(&combinations, &call, 1);
+	count = bpf_map_lookup_elem(&combinations, &call);
+	if (count && *count > config.combinations)
+		return 0;
+	error = bpf_map_update_elem(&arguments, &key, &one, BPF_NOEXIST);
+	if (error == -EEXIST)
+		add(&arguments, &key, 1);
+	else if (error)
+		lose_update(error);
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(call_enter, struct pt_regs *regs, long id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+	__u32 nr = id;
+
+	if (!state)
+		return 0;
+	if (nr >= SYSCALLS || is_compat(task)) {
+		if (id >= 0)
+			count_foreign(state, task, nr);
+		return 0;
+	}
+	state->counts[row_of(nr)]++;
+	if (config.traits[row_of(nr)] & TRAIT_ARGUMENTS)
+		return take_arguments(regs, state->executable, nr);
+	return 0;
+}
+
+static __always_inline void count_error(struct task_state *state, const struct task_struct *task, __u32 nr, long result)
+{
+	struct count_key key = {.executable = state->executable, .nr = nr, .abi = ABI_NATIVE, .error = -result};
+
+	if (is_compat(task))
+		key.abi = ABI_COMPAT;
+	else if (X32_BIT && nr & X32_BIT)
+		key.abi = ABI_X32;
+	add(&counts, &key, 1);
+}
+
+static __noinline int end_call(struct pt_regs *regs, struct task_state *state, long result, __u32 nr)
+{
+	struct call call = {
+		.result = result,
+		.nr = nr,
+		.executable = state->executable,
+	};
+
+	for (int i = 0; i < 6; i++)
+		call.arguments[i] = argument(regs, i);
+	return see_call(&call, &config.calls[row_of(nr)]);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_exit, struct pt_regs *regs, long result)
+{
+	long id = call_number(regs);
+	bool is_error = result < 0 && result >= -4095;
+	bool is_read = id >= 0 && id < SYSCALLS && config.traits[row_of(id)] & TRAIT_EXIT;
+	struct task_struct *task;
+	struct task_state *state;
+
+	/* Nearly every call ends here: it worked and touched no name. */
+	if ((!is_error && !is_read) || id < 0)
+		return 0;
+	task = bpf_get_current_task_btf();
+	state = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (!state)
+		return 0;
+	if (is_error)
+		count_error(state, task, id, result);
+	if (!is_read || is_compat(task))
+		return 0;
+	return end_call(regs, state, result, id);
+}

@@ -1,0 +1,196 @@
+"""Builds the native parts: the source of the cffi extension, the static programs and the BPF object.
+
+Only the build uses this file (setup.py loads it by its path), so it imports nothing of harden.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["PROGRAMS", "BuildError", "build_bpf", "build_program", "check_requirements", "sources", "write_core_source"]
+
+NATIVE: Final = Path(__file__).resolve().parent
+PROGRAMS: Final = {"harden-exec": "exec", "harden-prober": "prober"}
+"""Static program → folder of its C sources."""
+BPF_OBJECT: Final = "harden.bpf.o"
+
+WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
+DIALECT: Final = ("-std=gnu11", "-D_GNU_SOURCE")
+HARDENING: Final = ("-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-fstack-clash-protection", "-fPIE")
+STATIC_PIE: Final = ("-static-pie", "-Wl,-z,relro,-z,now,-z,noexecstack")
+FREESTANDING: Final = ("-ffreestanding", "-fno-stack-protector", "-fno-pie", "-fno-builtin")
+NO_LIBRARY: Final = ("-static", "-no-pie", "-nostdlib", "-Wl,-z,noexecstack")
+"""The prober brings its own start-up code: it has to start under filters that allow next to nothing."""
+
+HEADERS: Final = {
+    "stdio.h": "libc6-dev",
+    "linux/landlock.h": "linux-libc-dev",
+    "linux/bpf.h": "linux-libc-dev",
+    "seccomp.h": "libseccomp-dev",
+    "bpf/libbpf.h": "libbpf-dev",
+    "bpf/bpf_helpers.h": "libbpf-dev",
+}
+BPF_TARGETS: Final = {"x86_64": "x86", "aarch64": "arm64", "riscv64": "riscv", "ppc64le": "powerpc", "s390x": "s390"}
+
+
+class BuildError(Exception):
+    """One line: what is missing or failed, and the apt package that brings it."""
+
+
+def check_requirements() -> None:
+    """Look for every tool, header and library before anything is compiled; raises BuildError for the first missing."""
+    compiler = _tool("cc", "gcc")
+    for header, package in HEADERS.items():
+        if _compile(compiler, ["-E", "-o", os.devnull], f"#include <{header}>\n").returncode:
+            raise _missing(header, package)
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise _missing("Python.h", "python3-dev")
+    for library, package in (("seccomp", "libseccomp-dev"), ("bpf", "libbpf-dev")):
+        if _compile(compiler, ["-o", os.devnull], "int main(void) { return 0; }\n", [f"-l{library}"]).returncode:
+            raise _missing(f"lib{library}.so", package)
+    if _compile(compiler, ["-static-pie", "-o", os.devnull], "int main(void) { return 0; }\n").returncode:
+        raise _missing("static libc (libc.a)", "libc6-dev")
+    _tool("clang", "clang")
+    _tool("llvm-strip", "llvm")
+
+
+def sources(folder: str = "") -> list[Path]:
+    """Every file of _native/`folder` that a build reads, in a stable order."""
+    wanted = {".c", ".h", ".cdef"}
+    return sorted(path for path in (NATIVE / folder).glob("*") if path.suffix in wanted)
+
+
+def write_core_source(target: Path) -> None:
+    """Write the C source of `harden._native._core` from all *.cdef and *.csrc.c files."""
+    from cffi import FFI
+
+    ffi = FFI()
+    for declarations in sorted(NATIVE.glob("*.cdef")):
+        ffi.cdef(declarations.read_text())
+    preamble = "".join(f'#line 1 "{part}"\n{part.read_text()}\n' for part in sorted(NATIVE.glob("*.csrc.c")))
+    ffi.set_source("harden._native._core", preamble, libraries=["seccomp", "bpf"])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(None):
+        ffi.emit_c_code(str(target))
+
+
+def build_program(name: str, target: Path) -> bool:
+    """Compile and link one static program; False when `target` is newer than all its sources."""
+    folder = PROGRAMS[name]
+    inputs = sources(folder)
+    units = [path for path in inputs if path.suffix == ".c"]
+    if not units:
+        raise BuildError(f"{name}: no C source in {NATIVE / folder}")
+    if _is_fresh(target, inputs):
+        return False
+    compiler = _tool("cc", "gcc")
+    flags, link = (FREESTANDING, NO_LIBRARY) if folder == "prober" else (HARDENING, STATIC_PIE)
+    branches = ["-fcf-protection"] if platform.machine() == "x86_64" else []
+    # One compiler run over all units: the programs are small, and every unit is then built with the same flags.
+    with _replacement(target) as output:
+        _run(
+            [
+                compiler,
+                "-O2",
+                "-g0",
+                *DIALECT,
+                *WARNINGS,
+                *flags,
+                *branches,
+                *map(str, units),
+                *link,
+                "-o",
+                str(output),
+            ]
+        )
+    return True
+
+
+def build_bpf(target: Path, work: Path) -> bool:
+    """Compile the recorder's BPF programs; generated headers go to `work`. False when `target` is up to date."""
+    main = NATIVE / "bpf" / "recorder.bpf.c"
+    inputs = sources("bpf")
+    if main not in inputs:
+        raise BuildError(f"{target.name}: {main} does not exist")
+    if _is_fresh(target, inputs):
+        return False
+    clang, strip = _tool("clang", "clang"), _tool("llvm-strip", "llvm")
+    machine = platform.machine()
+    if machine not in BPF_TARGETS:
+        raise BuildError(f"{target.name}: no BPF target is known for the machine {machine}")
+    includes = [f"-I{main.parent}", f"-I/usr/include/{sysconfig.get_config_var('MULTIARCH') or machine + '-linux-gnu'}"]
+    if any('"vmlinux.h"' in path.read_text() for path in inputs):
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "vmlinux.h").write_text(_kernel_types())
+        includes.append(f"-I{work}")
+    with _replacement(target) as output:
+        define = f"-D__TARGET_ARCH_{BPF_TARGETS[machine]}"
+        # v3: atomic operations that return the old value, and 32-bit jumps; kernels take it since 5.12.
+        options = ["-target", "bpf", "-mcpu=v3", define, "-O2", "-g", "-std=gnu11", *WARNINGS, *includes]
+        _run([clang, *options, "-c", str(main), "-o", str(output)])
+        # -g strips DWARF and keeps BTF, which CO-RE needs.
+        _run([strip, "-g", str(output)])
+    return True
+
+
+def _kernel_types() -> str:
+    bpftool = shutil.which("bpftool") or shutil.which("bpftool", path="/usr/sbin:/sbin")
+    if bpftool is None:
+        raise _missing("bpftool", "bpftool")
+    dump = [bpftool, "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]
+    return _run(dump)
+
+
+def _is_fresh(target: Path, inputs: Iterable[Path]) -> bool:
+    if not target.is_file():
+        return False
+    built = target.stat().st_mtime
+    return all(path.stat().st_mtime < built for path in (*inputs, Path(__file__)))
+
+
+@contextlib.contextmanager
+def _replacement(target: Path) -> Iterator[Path]:
+    """A file to write beside `target` that takes its place when the block succeeds.
+
+    A program that is running from `target` keeps its old file, and a failed build leaves the old one.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as folder:
+        output = Path(folder, target.name)
+        yield output
+        output.replace(target)
+
+
+def _tool(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise _missing(name, package)
+    return found
+
+
+def _missing(what: str, package: str) -> BuildError:
+    return BuildError(f"{what} not found: apt-get install {package}")
+
+
+def _compile(
+    compiler: str, options: Sequence[str], text: str, link: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [compiler, *options, "-x", "c", "-", *link]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+
+
+def _run(command: Sequence[str]) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        said = "\n".join(result.stderr.splitlines()[:40])
+        raise BuildError(f"{' '.join(command)} ended with status {result.returncode}\n{said}")
+    return result.stdout

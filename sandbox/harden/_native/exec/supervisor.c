@@ -1,0 +1,510 @@
+/* The supervisor: starts init, makes what only the outside can make, verifies, relays signals and the end. */
+#include "readback.h"
+#include "run.h"
+#include "sys.h"
+#include "terminal.h"
+#include "text.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define PIDFD_TO_GROUP (1U << 2) /* PIDFD_SIGNAL_PROCESS_GROUP, newer than some distributions' headers */
+#define ARRAY_LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+static const int FORWARDED[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,   SIGTERM,
+				 SIGCONT, SIGWINCH, SIGALRM, SIGVTALRM, SIGPROF };
+
+enum phase { STARTING, AT_GATE, EXECUTING, RUNNING };
+
+static struct {
+	enum phase phase;
+	int signals;
+	pid_t payload;
+	int payload_pidfd;
+	bool traced;
+	bool killed;
+	bool timed_out;
+	bool lifeline_lost;
+	bool gate_closed;
+	bool init_gone;
+	int init_status;
+	uint64_t deadline_ms;
+	int32_t pieces[PLAN_MAX_SLOTS];
+} state;
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Init's death ends the pid namespace; cgroup.kill also reaches helpers beside it and needs no namespace. */
+static void kill_all(void)
+{
+	if (state.killed)
+		return;
+	state.killed = true;
+	if (run.plan.header.cgroup_fd >= 0) {
+		int fd = openat(run.plan.header.cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+
+		if (fd >= 0) {
+			/* Before Linux 5.14 there is no such file: the signal below does the work. */
+			ssize_t ignored = write(fd, "1", 1);
+
+			(void)ignored;
+			close(fd);
+		}
+	}
+	if (run.init_pidfd >= 0)
+		sys_pidfd_send_signal(run.init_pidfd, SIGKILL);
+}
+
+static void report(struct text *line)
+{
+	text_add(line, "\n");
+	/* A parent that has closed its end is noticed by the lifeline, or does not care. */
+	if (run.plan.header.status_fd >= 0)
+		text_write(line, run.plan.header.status_fd);
+}
+
+static void report_ready(void)
+{
+	struct text line = { 0 };
+
+	text_add(&line, "{\"event\":\"ready\",\"init\":");
+	text_number(&line, run.init_pid);
+	text_add(&line, ",\"payload\":");
+	text_number(&line, state.payload);
+	text_add(&line, "}");
+	report(&line);
+}
+
+static void open_gate(void)
+{
+	char byte = 'X';
+
+	state.phase = EXECUTING;
+	if (send(run.control[0], &byte, 1, MSG_NOSIGNAL) != 1) {
+		fail("send");
+		kill_all();
+	}
+}
+
+/* The sandbox's processes have their own copies of the pieces; the host must not keep the mounts alive. */
+static void drop_pieces(void)
+{
+	for (unsigned i = 0; i < PLAN_MAX_SLOTS; i++)
+		if (state.pieces[i])
+			close(state.pieces[i] - 1);
+	if (run.user_namespace_fd >= 0)
+		close(run.user_namespace_fd);
+}
+
+static void begin_tracing(pid_t payload)
+{
+	state.payload = payload;
+	state.payload_pidfd = sys_pidfd_open(payload);
+	if (state.payload_pidfd < 0) {
+		fail("pidfd_open");
+		kill_all();
+	} else if (ptrace(PTRACE_SEIZE, payload, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC) < 0) {
+		fail("ptrace");
+		kill_all();
+	} else {
+		state.traced = true;
+	}
+}
+
+/* The payload stands at the gate. Its number outside comes from the kernel, with the packet. */
+static void payload_ready(void)
+{
+	char byte, ancillary[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec part = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = ancillary,
+				  .msg_controllen = sizeof(ancillary) };
+	ssize_t got = recvmsg(run.control[0], &message, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct ucred sender;
+
+	if (!header || header->cmsg_type != SCM_CREDENTIALS || state.phase != STARTING)
+		return;
+	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
+		if (run.plan.ops[i].code == OP_GATE)
+			run.op = i;
+	drop_pieces();
+	begin_tracing(sender.pid);
+	if (!state.traced)
+		return;
+	state.phase = AT_GATE;
+	report_ready();
+	if (run.plan.header.gate_fd < 0)
+		open_gate();
+}
+
+static bool verify(void)
+{
+	struct text document = { 0 }, line = { 0 };
+
+	if (!readback(state.payload, &document))
+		return false;
+	if (run.plan.header.enforced_fd >= 0 && !text_write(&document, run.plan.header.enforced_fd)) {
+		fail("write");
+		return false;
+	}
+	text_add(&line, "{\"event\":\"enforced\",\"document\":");
+	text_add(&line, text_string(&document));
+	text_add(&line, "}");
+	report(&line);
+	state.phase = RUNNING;
+	return true;
+}
+
+static void payload_stopped(int status)
+{
+	int number = WSTOPSIG(status);
+
+	if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
+		if (!verify()) {
+			/* It stands still and never runs: it is not let go, and dies itself before anything else does.
+			 * It stays ours to reap; init waits for that. */
+			sys_pidfd_send_signal(state.payload_pidfd, SIGKILL);
+			kill_all();
+			return;
+		}
+		/* One that was killed meanwhile cannot be detached and stays ours to reap, too. */
+		state.traced = ptrace(PTRACE_DETACH, state.payload, NULL, 0) < 0;
+		return;
+	}
+	/* A signal that arrived before the program: it gets it. */
+	ptrace(PTRACE_CONT, state.payload, NULL, status >> 16 ? 0 : number);
+}
+
+static void children_changed(void)
+{
+	int status;
+
+	while (state.traced && waitpid(state.payload, &status, WNOHANG | __WALL) == state.payload) {
+		if (WIFSTOPPED(status))
+			payload_stopped(status);
+		else
+			state.traced = false;
+	}
+	if (!state.init_gone && waitpid(run.init_pid, &state.init_status, WNOHANG) == run.init_pid)
+		state.init_gone = true;
+}
+
+/* What a key of the terminal sends is for a whole process group. */
+static void pass_on(int number, bool from_key)
+{
+	if (from_key && syscall(SYS_pidfd_send_signal, state.payload_pidfd, number, NULL, PIDFD_TO_GROUP) == 0)
+		return;
+	/* Before Linux 6.9 its number names the group, while the pidfd says that it is there. */
+	if (from_key && sys_pidfd_send_signal(state.payload_pidfd, 0) == 0 && kill(-state.payload, number) == 0)
+		return;
+	sys_pidfd_send_signal(state.payload_pidfd, number);
+}
+
+static void signal_arrived(void)
+{
+	struct signalfd_siginfo info;
+
+	if (read(state.signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD) {
+		children_changed();
+		return;
+	}
+	/* From the terminal it went to a parent too, which passes on what it wants passed on. */
+	if (info.ssi_code == SI_KERNEL && run.plan.header.flags & PLAN_QUIET)
+		return;
+	/* A shell's fg. */
+	if (info.ssi_signo == SIGCONT && state.phase == RUNNING) {
+		run.foreground |= run.on_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp();
+		terminal_give(state.payload);
+	}
+	if (state.payload_pidfd >= 0)
+		pass_on((int)info.ssi_signo, info.ssi_code == SI_KERNEL);
+	else if (info.ssi_signo != SIGWINCH && info.ssi_signo != SIGCONT) {
+		fail_detail("", 0, "a signal ended harden before the program started");
+		kill_all();
+	}
+}
+
+static void gate_answered(void)
+{
+	char byte;
+	ssize_t got = read(run.plan.header.gate_fd, &byte, 1);
+
+	if (got == 1) {
+		open_gate();
+		return;
+	}
+	state.gate_closed = true;
+	fail_detail("read", 0, "the gate was closed before it was opened");
+	kill_all();
+}
+
+static int wait_ms(void)
+{
+	/* Init sees the payload stop, and may do nothing but note it. */
+	int tick = run.on_terminal && state.phase == RUNNING ? TERMINAL_TICK_MS : -1;
+	uint64_t now;
+
+	if (!state.deadline_ms || state.killed)
+		return tick;
+	now = now_ms();
+	if (now >= state.deadline_ms) {
+		state.timed_out = true;
+		kill_all();
+		return -1;
+	}
+	if (tick > 0 && (uint64_t)tick < state.deadline_ms - now)
+		return tick;
+	return state.deadline_ms - now > 1000000 ? 1000000 : (int)(state.deadline_ms - now);
+}
+
+static void watch(void)
+{
+	while (!state.init_gone) {
+		struct pollfd files[] = {
+			{ .fd = state.signals, .events = POLLIN },
+			{ .fd = state.phase == STARTING ? run.control[0] : -1, .events = POLLIN },
+			{ .fd = state.phase == AT_GATE && !state.killed ? run.plan.header.gate_fd : -1, .events = POLLIN },
+			/* No event asked for: only the hang-up of the other end is of interest. */
+			{ .fd = state.killed ? -1 : run.plan.header.lifeline_fd, .events = 0 },
+		};
+
+		if (poll(files, ARRAY_LENGTH(files), wait_ms()) < 0)
+			continue;
+		if (files[1].revents & POLLIN)
+			payload_ready();
+		if (files[2].revents)
+			gate_answered();
+		if (files[3].revents) {
+			state.lifeline_lost = true;
+			kill_all();
+		}
+		if (files[0].revents)
+			signal_arrived();
+		if (run.on_terminal && state.phase == RUNNING && atomic_exchange(&run.shared->payload_stopped, 0))
+			terminal_suspend(state.payload);
+	}
+}
+
+static void print_error(const struct shared *shared)
+{
+	const struct op *op = &run.plan.ops[shared->error_op];
+	struct text message = { 0 };
+
+	text_add(&message, "harden: ");
+	text_safe(&message, plan_string(&run.plan, op->sentence));
+	if (shared->error_call[0]) {
+		text_add(&message, ": ");
+		text_safe(&message, shared->error_call);
+	}
+	if (shared->error_number) {
+		text_add(&message, ": ");
+		text_add(&message, errno_name(shared->error_number));
+		text_add(&message, " (");
+		text_add(&message, errno_sentence(shared->error_number));
+		text_add(&message, ")");
+	}
+	if (shared->error_detail[0]) {
+		text_add(&message, ": ");
+		text_safe(&message, shared->error_detail);
+	}
+	text_add(&message, "\n");
+	if (op->hint) {
+		text_add(&message, "hint: ");
+		text_safe(&message, plan_string(&run.plan, op->hint));
+		text_add(&message, "\n");
+	}
+	text_write(&message, STDERR_FILENO);
+}
+
+static void add_field(struct text *line, const char *name, int64_t number, bool known)
+{
+	text_add(line, ",\"");
+	text_add(line, name);
+	text_add(line, "\":");
+	if (known)
+		text_number(line, number);
+	else
+		text_add(line, "null");
+}
+
+static int64_t microseconds(struct timeval time)
+{
+	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
+
+static void report_end(bool failed, bool ended)
+{
+	const struct shared *shared = run.shared;
+	struct text line = { 0 };
+	int status = shared->payload_status;
+
+	text_add(&line, "{\"event\":\"end\",\"timed_out\":");
+	text_add(&line, state.timed_out ? "true" : "false");
+	add_field(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
+	add_field(&line, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
+	add_field(&line, "user_us", microseconds(shared->payload_usage.ru_utime), ended);
+	add_field(&line, "system_us", microseconds(shared->payload_usage.ru_stime), ended);
+	add_field(&line, "max_rss_kib", shared->payload_usage.ru_maxrss, ended);
+	add_field(&line, "error_op", shared->error_op, failed);
+	add_field(&line, "error_number", shared->error_number, failed);
+	text_add(&line, ",\"error_call\":");
+	text_json(&line, failed ? shared->error_call : "");
+	text_add(&line, ",\"error_detail\":");
+	text_json(&line, failed ? shared->error_detail : "");
+	text_add(&line, "}");
+	report(&line);
+}
+
+static int exit_status(bool failed, bool ended)
+{
+	int status = run.shared->payload_status;
+
+	if (failed && run.plan.ops[run.shared->error_op].code == OP_EXEC && run.shared->error_call[0])
+		return run.shared->error_number == ENOENT || run.shared->error_number == ENOTDIR ? EXIT_NOT_FOUND
+											       : EXIT_NOT_EXECUTABLE;
+	if (failed)
+		return EXIT_HARDEN;
+	if (state.timed_out)
+		return EXIT_TIMEOUT;
+	if (ended)
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return state.lifeline_lost || state.killed ? 128 + SIGKILL : EXIT_HARDEN;
+}
+
+/* rmdir(2) answers EBUSY for a moment after the last process was reaped. */
+static void remove_cgroup(const char *name)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+
+	for (unsigned attempt = 0; *name && attempt < 200; attempt++) {
+		if (unlinkat(run.plan.header.cgroup_base_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+void remove_cgroups(void)
+{
+	if (run.plan.header.cgroup_base_fd < 0)
+		return;
+	remove_cgroup(plan_string(&run.plan, run.plan.header.cgroup_leaf));
+	remove_cgroup(plan_string(&run.plan, run.plan.header.cgroup_top));
+}
+
+static _Noreturn void finish(void)
+{
+	bool failed, ended = atomic_load(&run.shared->payload_ended);
+	int status = run.shared->payload_status;
+
+	kill_all();
+	/* 1: a process died while it wrote the error down; half of one is still an error. */
+	failed = atomic_load(&run.shared->failed) != 0;
+	if (!failed && !ended && !state.timed_out && !state.lifeline_lost) {
+		fail_detail("", 0, "the sandbox's init was killed");
+		failed = true;
+	}
+	/* Its filter can kill it at execve: that is no end of a program, which never began. Another signal was sent. */
+	if (!failed && ended && state.phase != RUNNING && (!WIFSIGNALED(status) || WTERMSIG(status) == SIGSYS)) {
+		run.op = run.plan.first[STAGE_CHECK] - 1;
+		fail_detail("", 0, "the process died before it became the program; does its filter kill execve?");
+		failed = true;
+	}
+	/* A program that was verified and then ran is not undone by what comes later. */
+	if (failed && ended && state.phase == RUNNING)
+		failed = false;
+	remove_cgroups();
+	if (state.payload > 0)
+		terminal_take(state.payload);
+	report_end(failed, ended);
+	if (failed && !(run.plan.header.flags & PLAN_QUIET))
+		print_error(run.shared);
+	_exit(exit_status(failed, ended));
+}
+
+/* Before there is anything to end: says why, and leaves nothing behind. */
+static _Noreturn void give_up(const char *call)
+{
+	fail(call);
+	finish();
+}
+
+static void prepare(void)
+{
+	struct rlimit files;
+	sigset_t set, blocked;
+	int on = 1;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_LENGTH(FORWARDED); i++)
+		sigaddset(&set, FORWARDED[i]);
+	sigaddset(&set, SIGCHLD);
+	/* A SIGCHLD that is ignored by our parent would make the kernel reap our children. */
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN);
+	blocked = set;
+	/* Of the processes of a job in the background nobody may write to a terminal; who blocks this one may. */
+	sigaddset(&blocked, SIGTTOU);
+	if (sigprocmask(SIG_BLOCK, &blocked, &run.original_mask) < 0)
+		give_up("rt_sigprocmask");
+	state.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (state.signals < 0)
+		give_up("signalfd");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.control) < 0)
+		give_up("socketpair");
+	if (setsockopt(run.control[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		give_up("setsockopt");
+	terminal_find();
+	if (getrlimit(RLIMIT_NOFILE, &run.original_files) < 0)
+		give_up("getrlimit");
+	files = run.original_files;
+	files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+	if (files.rlim_cur < run.original_files.rlim_cur)
+		files.rlim_cur = run.original_files.rlim_cur;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		give_up("setrlimit");
+	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		give_up("prctl");
+	if (!readback_remember())
+		give_up("stat");
+}
+
+_Noreturn void supervise(void)
+{
+	char byte = 'G';
+
+	state.payload_pidfd = -1;
+	prepare();
+	if (run.plan.header.timeout_ms)
+		state.deadline_ms = now_ms() + run.plan.header.timeout_ms;
+	if (run_stage(STAGE_OUTSIDE) < 0) {
+		kill_all();
+		if (run.init_pid > 0)
+			waitpid(run.init_pid, &state.init_status, __WALL);
+		finish();
+	}
+	memcpy(state.pieces, run.shared->slots, sizeof(state.pieces));
+	if (send(run.control[0], &byte, 1, MSG_NOSIGNAL) != 1) {
+		fail("send");
+		kill_all();
+	}
+	/* From here on the table is shared no more with anybody who may write to our end. */
+	watch();
+	finish();
+}

@@ -1,0 +1,107 @@
+"""The command line: parses, dispatches, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from harden import __version__
+from harden.cli import output
+from harden.errors import HardenError, UsageError
+from harden.launch.process import fill_standard_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "trace": "run a program isolated, record what it does, write its profile",
+    "run": "run a program under its profile, enforced by the kernel",
+    "probe": "show from the inside what a profile refuses",
+    "show": "print a recording or a profile",
+    "generate": "make a profile from recordings",
+    "export": "write a profile as seccomp, AppArmor, Landlock, …",
+    "check": "fail when a profile grants more than a policy allows",
+    "doctor": "show what this host can enforce and record",
+}
+"""Every command with its one line of help; `harden.cli.NAME.command` is loaded only when it is called."""
+
+
+class _Commands(click.Group):
+    """Loads one command's module at a time, so that `harden run` does not pay for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"harden.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="harden")
+def cli() -> None:
+    """Watch a program work, write down the least it needs, and run it with exactly that.
+
+    \b
+    Example:
+      harden trace -- ./app --option      records it, writes app.profile.toml
+      harden run                          runs it again under exactly that
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its status; 125 for anything that harden itself cannot do."""
+    try:
+        fill_standard_streams()
+        sys.exit(_run(argv))
+    except HardenError as problem:
+        output.error(problem)
+        sys.exit(problem.exit_status)
+    except click.exceptions.Abort:
+        output.error(HardenError("interrupted"))
+        sys.exit(130)
+    except click.UsageError as problem:
+        where = f"harden {problem.ctx.info_name}" if problem.ctx and problem.ctx.parent else "harden"
+        output.error(UsageError(problem.format_message(), hint=f"see `{where} --help`"))
+        sys.exit(UsageError.exit_status)
+    except BrokenPipeError:
+        output.silence_broken_pipe()
+        sys.exit(141)
+    except Exception as problem:
+        if os.environ.get("HARDEN_DEBUG"):
+            raise
+        output.error(_bug(problem))
+        sys.exit(HardenError.exit_status)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        status = cli.main(args=None if argv is None else list(argv), prog_name="harden", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as problem:
+        output.line_by_line(problem.ctx.get_help() if problem.ctx else problem.format_message())
+        status = 0
+    sys.stdout.flush()
+    return status if isinstance(status, int) else 0
+
+
+def _bug(problem: Exception) -> HardenError:
+    """What nobody foresaw must neither look like the program's own status nor fill the screen."""
+    if isinstance(problem, OSError):
+        return HardenError(str(problem))
+    return HardenError(
+        f"a bug in harden: {type(problem).__name__}: {problem}",
+        hint="HARDEN_DEBUG=1 shows where; please report it with that output",
+    )

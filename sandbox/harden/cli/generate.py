@@ -1,0 +1,45 @@
+"""`harden generate`: make a profile from recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harden.cli import output
+from harden.folder import ProfileFiles, load_recording
+from harden.model.recording import Completeness, merge
+
+__all__ = ["command"]
+
+
+@click.command("generate")
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORDING...")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="PROFILE",
+    help="The profile to write; its name ends in .profile.toml.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the profile as JSON too.")
+def command(recordings: tuple[Path, ...], target: Path, as_json: bool) -> None:
+    """Make one profile from any number of recordings; their order does not matter.
+
+    \b
+    Example:
+      harden generate monday.recording.json tuesday.recording.json -o app.profile.toml
+    """
+    from harden.profile_source import generate_from, profile_of
+
+    files = ProfileFiles.of_profile(target)
+    recording = merge(load_recording(path) for path in recordings)
+    files.save_profile(generate_from(recording, name=files.name))
+    if recording.completeness is not Completeness.COMPLETE:
+        output.note(f"the recording is {recording.completeness}: `harden show` says why")
+    if as_json:
+        output.json_out(profile_of(recording, name=files.name))
+    else:
+        output.note(f"wrote {files.profile} from {len(recording.runs)} run(s)")

@@ -1,0 +1,82 @@
+"""`harden run`: run a program under its profile, enforced by the kernel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from harden.cli import options, output
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@click.option(
+    "-p", "--profile", type=click.Path(path_type=Path), help="The profile.  [default: the one *.profile.toml here]"
+)
+@click.option("--plan", "show_plan", is_flag=True, help="Print the steps that build the sandbox, and do nothing.")
+@click.option(
+    "--enforced-json",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what is in force, as read back from the kernel.",
+)
+@click.option("--env", "environment", multiple=True, metavar="K[=V]", help="Set a variable for the program.")
+@click.option("--timeout", type=float, metavar="S", help="End it after S seconds (status 124).")
+@click.option(
+    "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
+)
+@click.option("--trust", is_flag=True, help="Use a profile that somebody else owns or can write to.")
+@click.argument("command_line", metavar="[-- CMD ARGS...]", nargs=-1, type=click.UNPROCESSED)
+def command(
+    profile: Path | None,
+    show_plan: bool,
+    enforced_json: Path | None,
+    environment: tuple[str, ...],
+    timeout: float | None,
+    allow_degraded: tuple[str, ...],
+    trust: bool,
+    command_line: tuple[str, ...],
+) -> None:
+    """Run a program under its profile: everything the profile does not grant is refused by the kernel.
+
+    Without CMD the workload stored in the profile runs. A control that cannot be enforced stops the start.
+
+    \b
+    Example:
+      harden run
+      harden run -p nginx.profile.toml --enforced-json enforced.json
+    """
+    from harden.enforce import enforcement, load, locate
+    from harden.launch.spawn import exec_plan
+
+    files = locate(profile)
+    report = _open_report(None if show_plan else enforced_json)
+    ready = enforcement(
+        load(files, trust=trust),
+        folder=files.folder,
+        reports=(enforced_json,) if enforced_json else (),
+        dry=show_plan,
+        command=command_line,
+        caller_environment=os.environ,
+        environment=options.parse_environment(environment),
+        timeout_s=options.parse_timeout(timeout),
+        allow_degraded=options.parse_controls(allow_degraded),
+    )
+    if show_plan:
+        for step in ready.plan.describe():
+            output.line(step)
+        for widening in ready.widenings:
+            output.line(f"wider than the profile: {widening}")
+        return
+    for text in ready.notes:
+        output.note(text)
+    exec_plan(ready.plan, enforced_json=report)
+
+
+def _open_report(path: Path | None) -> int | None:
+    if path is None:
+        return None
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)

@@ -1,0 +1,91 @@
+"""How `harden show` prints a recording: each run with what was seen in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from harden.cli import output
+from harden.model.recording import Recording, Run
+
+__all__ = ["show_recording"]
+
+
+def show_recording(recording: Recording) -> None:
+    """Print every run of `recording`."""
+    output.line(f"recording: {len(recording.runs)} run(s), {recording.completeness}")
+    for run in recording.runs:
+        _show_run(run)
+
+
+def _show_run(run: Run) -> None:
+    status = run.status
+    ended = f"signal {status.signal}" if status.signal is not None else f"status {status.exit_status}"
+    output.line()
+    output.line(f"run {run.id}: {' '.join(run.workload.argv)}")
+    ended += ", timed out" if status.timed_out else ""
+    output.line(f"  {ended}; {run.completeness}; {run.host.recorder}, Linux {run.host.kernel}")
+    for gap in run.gaps:
+        output.line(f"  {gap.kind} x{gap.count}: {gap.detail}")
+    output.line()
+    output.line(f"executables ({len(run.executables)})")
+    for executable in run.executables:
+        output.line(f"  {executable.path}  {len(executable.libraries)} libraries")
+    _show_syscalls(run)
+    _show_capabilities(run)
+    output.line()
+    output.line(f"files ({len(run.files)})")
+    output.table(
+        [("", f.operation, f.result, f.path, f"x{f.count} {f.syscall}") for f in run.files],
+    )
+    output.line()
+    output.line(f"sockets ({len(run.sockets)})")
+    output.table(
+        [
+            (
+                "",
+                s.operation,
+                s.family,
+                s.type,
+                s.address + (f":{s.port}" if s.port is not None else ""),
+                s.result,
+                f"x{s.count}",
+            )
+            for s in run.sockets
+        ]
+    )
+    if run.changes:
+        output.line()
+        output.line(f"changed in the program's copy of the host's files ({len(run.changes)})")
+        output.table([("", change.kind, change.file_type, change.path) for change in run.changes])
+
+
+def _show_syscalls(run: Run) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    for seen in run.syscalls:
+        counts[seen.arch, seen.name] += seen.count
+    output.line()
+    output.line(f"system calls ({len(counts)})")
+    output.line(
+        "  "
+        + " ".join(
+            f"{name}({arch}) x{count}" if arch != run.host.arch else f"{name} x{count}"
+            for (arch, name), count in sorted(counts.items())
+        )
+    )
+
+
+def _show_capabilities(run: Run) -> None:
+    output.line()
+    output.line(f"capabilities ({len(run.capabilities)} checks)")
+    output.table(
+        [
+            (
+                "",
+                seen.capability,
+                "granted" if seen.granted else "refused",
+                seen.namespace + (", probing" if seen.probing else ""),
+                f"x{seen.count} in {seen.syscall or 'no call'} by {seen.executable}",
+            )
+            for seen in run.capabilities
+        ]
+    )

@@ -1,0 +1,94 @@
+"""What `harden trace` prints at the end: what was learned, what was lost, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from harden.cli import output
+from harden.model.recording import Completeness, Run, SocketOperation
+from harden.model.sandbox import NetworkMode
+from harden.record import Trace
+
+__all__ = ["summarize"]
+
+_LISTED = 8
+
+
+def summarize(trace: Trace, *, as_json: bool) -> None:
+    """Print `trace` on stderr, because stdout is the program's; as JSON on stdout when asked."""
+    if as_json:
+        output.json_out(_facts(trace))
+    run = trace.run
+    output.note(
+        f"saw {len({seen.name for seen in run.syscalls})} system calls, "
+        f"{len({seen.path for seen in run.files if seen.result == 'ok'})} files, "
+        f"{len({seen.capability for seen in run.capabilities if seen.granted and not seen.probing})} capabilities, "
+        f"{len(run.executables)} executables"
+    )
+    for text in (*trace.notes, *_changes(run), *_refused_connections(run), *_refused_capabilities(run)):
+        output.note(text)
+    if run.completeness is not Completeness.COMPLETE:
+        reasons = "; ".join(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps)
+        output.note(f"the recording is {run.completeness}: {reasons}")
+    if trace.written:
+        command = f"harden run -p {_argument(trace.files.profile)}"
+        output.note(f"wrote {trace.files.recording} and {trace.files.profile}; next: {command}")
+    else:
+        output.note(f"{trace.reason}: {trace.files.profile} and the recording stay as they were; --force replaces them")
+
+
+def _argument(path: Path) -> str:
+    """`path` as a shell takes it, and never as an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def _refused_capabilities(run: Run) -> list[str]:
+    refused = sorted(
+        {(seen.capability, seen.syscall) for seen in run.capabilities if not seen.granted and not seen.probing}
+    )
+    held = {name for name, _ in refused} - {seen.capability for seen in run.capabilities if seen.granted}
+    wanted = [f"{name} in {syscall or 'no call'}" for name, syscall in refused if name in held]
+    return [f"refused while recording: {', '.join(wanted[:_LISTED])}; --cap-add gives it"] if wanted else []
+
+
+def _facts(trace: Trace) -> dict[str, object]:
+    run = trace.run
+    return {
+        "run": run.id,
+        "status": trace.status,
+        "completeness": run.completeness,
+        "gaps": run.gaps,
+        "written": trace.written,
+        "recording": str(trace.files.recording),
+        "profile": str(trace.files.profile),
+        "syscalls": sorted({seen.name for seen in run.syscalls}),
+        "changes": run.changes,
+        "peaks": run.peaks,
+    }
+
+
+def _changes(run: Run) -> list[str]:
+    if not run.changes:
+        return []
+    named = ", ".join(f"{change.path} ({change.kind})" for change in run.changes[:_LISTED])
+    more = f" and {len(run.changes) - _LISTED} more" if len(run.changes) > _LISTED else ""
+    return [f"changed only in the program's copy of the files: {named}{more}"]
+
+
+def _refused_connections(run: Run) -> list[str]:
+    if run.workload.network is not NetworkMode.NONE:
+        return []
+    refused = sorted(
+        {
+            f"{seen.address}:{seen.port}"
+            for seen in run.sockets
+            if seen.operation in (SocketOperation.CONNECT, SocketOperation.SEND)
+            and seen.result in ("ENETUNREACH", "EHOSTUNREACH", "ENETDOWN")
+        }
+    )
+    return (
+        [f"could not reach {', '.join(refused[:_LISTED])}: the sandbox has loopback only; --net host"]
+        if refused
+        else []
+    )

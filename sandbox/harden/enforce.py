@@ -1,0 +1,209 @@
+"""The enforcing workflow: a profile and the host's features give the plan of a sandbox that grants just the profile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harden.bpf.compile import compile_filter
+from harden.errors import UsageError
+from harden.folder import ProfileFiles
+from harden.folder_guard import guards
+from harden.generate.redact import MASK
+from harden.kernel.probe import probe
+from harden.kernel.program import find
+from harden.launch.plan import Plan, plan
+from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
+from harden.model.local_merge import merge_local
+from harden.model.path_text import from_text
+from harden.model.profile import Profile
+from harden.model.recording import Completeness
+from harden.model.sandbox import Bind, LandlockRules, SandboxSpec, SeccompFilter, View
+from harden.model.widening import Widening
+from harden.model.workload import Workload
+from harden.render.landlock import landlock_rules
+from harden.render.sandbox_paths import SandboxPaths, sandbox_paths
+
+__all__ = ["Prepared", "enforcement", "load", "locate", "sandbox_spec"]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan that is ready to run, and what the user should know of it."""
+
+    profile: Profile
+    plan: Plan
+    notes: tuple[str, ...]
+    """What is not in force, or not granted although the profile asks for it."""
+    widenings: tuple[Widening, ...]
+    """Where more is granted than the profile asks for, because the control cannot be narrower."""
+
+
+def locate(path: Path | None) -> ProfileFiles:
+    """The files of the profile at `path`, or of the only one in the current folder."""
+    return ProfileFiles.of_profile(path) if path else ProfileFiles.only_one_in(Path())
+
+
+def load(files: ProfileFiles, *, trust: bool = False) -> Profile:
+    """The profile with the user's own file merged in."""
+    profile = files.load_profile(trust=trust)
+    local = files.load_local(trust=trust)
+    return merge_local(profile, local, file=str(files.local)) if local else profile
+
+
+def enforcement(
+    profile: Profile,
+    *,
+    folder: Path,
+    command: Sequence[str] = (),
+    caller_environment: Mapping[str, str],
+    environment: Mapping[str, str],
+    timeout_s: float | None = None,
+    allow_degraded: frozenset[Control] = frozenset(),
+    extra_binds: tuple[Bind, ...] = (),
+    reports: tuple[Path, ...] = (),
+    dry: bool = False,
+) -> Prepared:
+    """The plan that runs `command`, or the profile's own workload, under `profile`, which was read from `folder`.
+
+    `reports` are files that the program must not be able to change. `dry`: nothing will be run, so nothing is made.
+    Raises ControlUnavailable when the host cannot enforce a required control, ProgramNotFound or NotExecutable for the
+    program.
+    """
+    paths, (rules, narrowest) = sandbox_paths(profile), landlock_rules(profile)
+    spec = sandbox_spec(
+        profile,
+        paths=paths,
+        landlock=rules,
+        command=command,
+        environment=_environment(profile.workload, caller_environment, environment),
+        timeout_s=timeout_s,
+        allow_degraded=allow_degraded,
+        extra_binds=extra_binds,
+    )
+    guarded = guards(folder, spec, also=reports, make_missing=not dry)
+    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
+    widenings = (*paths.widenings, *narrowest)
+    return Prepared(
+        profile=profile,
+        plan=planned,
+        notes=(
+            *(() if command else _replaced_program(profile.workload)),
+            *_recording_notes(profile),
+            *_not_in_force(planned),
+            *planned.notes,
+            *(str(each) for each in widenings if not each.granted),
+        ),
+        widenings=tuple(each for each in widenings if each.granted),
+    )
+
+
+def _recording_notes(profile: Profile) -> tuple[str, ...]:
+    completeness = profile.generated.completeness
+    if completeness is Completeness.COMPLETE:
+        return ()
+    return (f"{profile.name} was generated from a recording that is {completeness}: `harden show` says why",)
+
+
+def _replaced_program(workload: Workload) -> tuple[str, ...]:
+    """A note when the program's file is not the one that was recorded: what was learned may not fit it."""
+    if not workload.digest:
+        return ()
+    try:
+        with open(from_text(workload.program), "rb") as file:
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError:
+        return ()
+    return () if found == workload.digest else (f"{workload.program} is not the file that was recorded",)
+
+
+def _not_in_force(planned: Plan) -> tuple[str, ...]:
+    """One line per control that is required unless somebody waived it, and is not wholly in force."""
+    return tuple(
+        f"{each.control} is {each.enforcement}: {each.reason}"
+        for each in planned.controls
+        if each.enforcement is not Enforcement.FULLY_ENFORCED
+        and DEFAULT_REQUIREMENTS.get(each.control) is Requirement.REQUIRED
+    )
+
+
+def sandbox_spec(
+    profile: Profile,
+    *,
+    paths: SandboxPaths,
+    landlock: LandlockRules,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    timeout_s: float | None,
+    allow_degraded: frozenset[Control],
+    extra_binds: tuple[Bind, ...] = (),
+) -> SandboxSpec:
+    """The sandbox in which `profile` and nothing else is granted."""
+    workload, rights = profile.workload, profile.rights
+    requirements = {**DEFAULT_REQUIREMENTS, **profile.controls}
+    program, argv = _program(workload, command, environment)
+    return SandboxSpec(
+        program=program,
+        argv=argv,
+        environment=tuple(os.fsencode(f"{name}={value}") for name, value in environment.items()),
+        cwd=from_text(workload.cwd),
+        view=View.MINIMAL,
+        network=workload.network,
+        user_namespace=workload.user_namespace,
+        uid=workload.uid,
+        gid=workload.gid,
+        binds=(
+            *(
+                Bind(source=from_text(bind.source), target=from_text(bind.target), writable=bind.writable)
+                for bind in workload.binds
+            ),
+            *extra_binds,
+        ),
+        visible=(*paths.visible, *(path for path in paths.looked_at if not os.path.isdir(path))),
+        writable=paths.writable,
+        outlines=tuple(path for path in paths.looked_at if os.path.isdir(path)),
+        folders=paths.folders,
+        capabilities=frozenset(int(capability) for capability in rights.all_capabilities()),
+        seccomp=_filter(profile) if requirements[Control.SECCOMP] is not Requirement.OFF else None,
+        landlock=landlock if requirements[Control.LANDLOCK] is not Requirement.OFF else None,
+        timeout_s=timeout_s,
+        requirements=requirements,
+        allow_degraded=allow_degraded,
+    )
+
+
+def _filter(profile: Profile) -> SeccompFilter:
+    cookie = None if "execve" in profile.rights.all_syscalls() else _random_cookie()
+    compiled = compile_filter(profile.rights, exec_cookie=cookie)
+    return SeccompFilter(program=compiled.program, exec_cookie=compiled.exec_cookie)
+
+
+def _random_cookie() -> int:
+    """64 random bits with neither half zero: a register must not hold them by accident."""
+    return (secrets.randbelow(0xFFFFFFFF) + 1) << 32 | (secrets.randbelow(0xFFFFFFFF) + 1)
+
+
+def _program(
+    workload: Workload, command: Sequence[str], environment: Mapping[str, str]
+) -> tuple[bytes, tuple[bytes, ...]]:
+    if not command:
+        if any(MASK in argument for argument in workload.argv):
+            raise UsageError(
+                f"the stored arguments of {workload.program} hold secrets that were masked when it was recorded",
+                hint="give the whole command: harden run -p PROFILE -- CMD ARGS...",
+            )
+        return from_text(workload.program), tuple(from_text(argument) for argument in workload.argv)
+    program = find(command[0], cwd=os.getcwd(), path=environment.get("PATH", os.defpath))
+    return os.fsencode(program), tuple(os.fsencode(argument) for argument in command)
+
+
+def _environment(workload: Workload, caller: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """The variables the program had when it was recorded: stored values first, then the caller's, then `given`."""
+    stored = {name: os.fsdecode(from_text(value)) for name, value in workload.environment_values.items()}
+    kept = {name: value for name, value in stored.items() if MASK not in value}
+    inherited = {name: caller[name] for name in (*workload.environment, *stored) if name in caller}
+    return {**inherited, **kept, **given}

@@ -1,0 +1,88 @@
+"""Keeps a program from editing the profiles it runs under, where it may write into the folder that holds them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from harden.errors import HardenError
+from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX
+from harden.kernel import atomic_file
+from harden.model.profile import LOCAL_FORMAT
+from harden.model.sandbox import Bind, SandboxSpec
+
+__all__ = ["guards"]
+
+_PLACEHOLDER: Final = f"""\
+# Yours: additions, removals and [controls] for the profile beside it. No command changes this file.
+# It was made empty by harden, because the program may write into this folder and must not make one for itself.
+format = "{LOCAL_FORMAT}"
+"""
+_SUFFIXES: Final = tuple(os.fsencode(suffix) for suffix in (PROFILE_SUFFIX, RECORDING_SUFFIX, LOCAL_SUFFIX))
+
+
+def guards(
+    folder: Path, spec: SandboxSpec, *, also: Sequence[Path] = (), inside: bool = True, make_missing: bool = True
+) -> tuple[Bind, ...]:
+    """Read-only mounts over every profile, recording and local file of `folder` that `spec` would show writable.
+
+    A file that is a mount point can be neither written, renamed nor removed (rename(2), EBUSY). `also` names further
+    files to cover. A name that does not exist cannot be covered: with `make_missing` a profile without a recording or a
+    local file gets an empty one where the program could make it. Raises HardenError when a folder above is writable,
+    because the whole folder could be exchanged then, or, unless `inside` is allowed, the folder itself.
+    """
+    real = os.fsencode(os.path.realpath(folder))
+    shown = tuple(_shown_writable(spec))
+    above = [source for source, _ in shown if _holds(source, real) and not (inside and source == real)]
+    if above:
+        raise HardenError(
+            f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
+            hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
+        )
+    if make_missing and any(source == real for source, _ in shown):
+        _make_missing(real)
+    covered = [os.path.join(real, name) for name in sorted(os.listdir(real)) if name.endswith(_SUFFIXES)]
+    covered += [os.fsencode(os.path.realpath(path)) for path in also]
+    return tuple(
+        Bind(source=path, target=target + path[len(source) :])
+        for path in covered
+        for source, target in shown
+        if _holds(source, path) and _is_regular(path)
+    )
+
+
+def _shown_writable(spec: SandboxSpec) -> Iterator[tuple[bytes, bytes]]:
+    """What reaches the host: the path there, with links resolved, and where it is seen inside."""
+    for path in spec.writable:
+        yield os.path.realpath(path), path
+    for bind in spec.binds:
+        if bind.writable:
+            yield os.path.realpath(bind.source), bind.target
+
+
+def _make_missing(folder: bytes) -> None:
+    names = frozenset(os.listdir(folder))
+    for name in sorted(names):
+        path = os.path.join(folder, name)
+        if not name.endswith(os.fsencode(PROFILE_SUFFIX)) or not _is_regular(path):
+            continue
+        stem = path.removesuffix(os.fsencode(PROFILE_SUFFIX))
+        for suffix, content, mode in ((LOCAL_SUFFIX, _PLACEHOLDER.encode(), 0o644), (RECORDING_SUFFIX, b"", 0o600)):
+            missing = stem + os.fsencode(suffix)
+            if os.path.basename(missing) not in names:
+                atomic_file.replace(Path(os.fsdecode(missing)), content, mode=mode)
+
+
+def _is_regular(path: bytes) -> bool:
+    """Not through a link: what is covered must be the file of that name."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _holds(outer: bytes, inner: bytes) -> bool:
+    return outer == inner or inner.startswith(outer.rstrip(b"/") + b"/")

@@ -1,0 +1,96 @@
+"""Sentences that a generated profile carries about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harden.model.arch import Arch
+from harden.model.recording import Run, SyscallSeen
+
+__all__ = [
+    "ENOSYS_CLONE3",
+    "MASKED_PATHS",
+    "MESSAGE_QUEUES",
+    "any_arguments",
+    "any_port",
+    "different_programs",
+    "foreign_arch",
+    "from_memory",
+    "on_root",
+    "refused_capability",
+    "several_builds",
+    "several_workloads",
+    "unruled_socket",
+]
+
+ENOSYS_CLONE3 = (
+    "clone3 is answered with ENOSYS, so that its flags cannot hide a namespace: a program without a fallback to clone "
+    "fails; grant it in NAME.local.toml"
+)
+MESSAGE_QUEUES = (
+    "mq_open is refused with EACCES while landlock is in force: no file rule can name a POSIX message queue; "
+    'a program that needs them needs landlock = "off" in NAME.local.toml'
+)
+MASKED_PATHS = "a path holds a secret that was masked when it was recorded: the rule with [masked] grants nothing real"
+
+
+def foreign_arch(arch: Arch, native: Arch, seen: tuple[SyscallSeen, ...]) -> str:
+    """Calls of a second ABI were made."""
+    names = ", ".join(sorted({call.name for call in seen})[:8])
+    return (
+        f"system calls of the {arch} ABI were made beside those of {native} ({names}): "
+        f"both ABIs are open for every granted name"
+    )
+
+
+def any_arguments(name: str, why: str) -> str:
+    """A call takes any arguments."""
+    return f"{name} is granted with any arguments: {why}"
+
+
+def different_programs(programs: Sequence[str], chosen: Run) -> str:
+    """The runs started different programs."""
+    return f"made from recordings of different programs: {', '.join(programs)}; the workload is that of run {chosen.id}"
+
+
+def several_builds(count: int, program: str) -> str:
+    """The program's file was not the same in all runs."""
+    return f"recorded from {count} builds of {program}: no digest is kept, so another build is not noticed"
+
+
+def several_workloads(count: int, chosen: Run) -> str:
+    """The program was started in different ways."""
+    return f"recorded with {count} different command lines; the workload is that of run {chosen.id}"
+
+
+def refused_capability(capability: str, calls: Sequence[str]) -> str:
+    """The program asked for a capability that it did not have."""
+    inside = f" (in {', '.join(calls)})" if calls else ""
+    return f"{capability} was refused while recording{inside}: --cap-add {capability} if it is needed"
+
+
+def from_memory(names: Sequence[str]) -> str:
+    """What was executed or mapped is no file."""
+    return (
+        f"executed from memory ({', '.join(names)}): a profile cannot grant that by path, and file rules do not "
+        f"restrict it"
+    )
+
+
+def on_root(operations: str) -> str:
+    """Rights of files were recorded on the root folder."""
+    return (
+        f'"{operations}" on "/" is not granted: it would hold for every file (a file without a name was used, such as '
+        f"one made by memfd_create)"
+    )
+
+
+def any_port(seen: str) -> str:
+    """A port that the kernel chose was connected to."""
+    return f"{seen} is granted for every port: the program had the kernel choose it (bind to port 0)"
+
+
+def unruled_socket(operation: str, family: str, address: str) -> str:
+    """A socket operation that no network rule was written for."""
+    where = address or "(no address)"
+    return f"no network rule for {operation} on {family} {where}: its type or address was not recorded"

@@ -1,0 +1,100 @@
+"""Files that are replaced whole or not at all, and read only when nobody else could have written them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from harden.errors import DocumentError, KernelError
+
+__all__ = ["MAX_BYTES", "read", "read_trusted", "replace"]
+
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""A document larger than this is refused before it is read."""
+
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put `data` at `path` by rename(2), so that a crash or a full disk leaves the old file as it was.
+
+    Raises KernelError with the call that failed; nothing stays behind then.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    call = f"open({str(temporary)!r}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW)"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise KernelError(
+            call, error.errno or 0, hint=f"{path} was left as it is; choose a folder you can write to"
+        ) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            call = f"write({str(temporary)!r}, {len(data)} bytes)"
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        call = f"rename({str(temporary)!r}, {str(path)!r})"
+        os.rename(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise KernelError(call, error.errno or 0, hint=f"{path} was left as it is") from None
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a regular file; KernelError when it cannot be opened, DocumentError when it is no document."""
+    data, _ = _read(path, follow=True)
+    return data
+
+
+def read_trusted(path: Path, *, trust: bool = False) -> bytes:
+    """Like `read`, but refuses a file that somebody else owns, can write to or can exchange, unless `trust`.
+
+    A profile decides what a program may do: whoever can write it can undo it. A symbolic link is refused, and a folder
+    in which others may rename files (writable without the sticky bit, chmod(2)).
+    """
+    data, status = _read(path, follow=trust)
+    if not trust:
+        _check_folder(path.parent)
+    if not trust and status.st_uid not in (0, os.geteuid()):
+        raise DocumentError(
+            str(path), f"is owned by uid {status.st_uid}, not by you or root", hint="check it, then give --trust"
+        )
+    if not trust and status.st_mode & _WRITABLE_BY_OTHERS:
+        raise DocumentError(
+            str(path),
+            f"can be written by others (mode {stat.S_IMODE(status.st_mode):04o})",
+            hint=f"chmod go-w {path}, or check it and give --trust",
+        )
+    return data
+
+
+def _check_folder(folder: Path) -> None:
+    mode = folder.stat().st_mode
+    if mode & _WRITABLE_BY_OTHERS and not mode & stat.S_ISVTX:
+        raise DocumentError(
+            str(folder),
+            f"others can exchange the files in it (mode {stat.S_IMODE(mode):04o})",
+            hint=f"chmod go-w {folder}, or check its files and give --trust",
+        )
+
+
+def _read(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
+    try:
+        # O_NONBLOCK: opening a FIFO must not hang.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP and not follow:
+            raise DocumentError(str(path), "is a symbolic link", hint="name the file itself, or give --trust") from None
+        raise KernelError(f"open({str(path)!r}, O_RDONLY)", error.errno or 0) from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DocumentError(str(path), "is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise DocumentError(str(path), f"is larger than {MAX_BYTES} bytes, the most that is read")
+        return file.read(MAX_BYTES + 1), status

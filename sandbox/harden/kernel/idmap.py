@@ -1,0 +1,53 @@
+"""A range of user and group ids that no other sandbox of this host uses: user_namespaces(7)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+
+import msgspec
+
+from harden.errors import KernelError
+
+__all__ = ["IDS_PER_SANDBOX", "IdRange", "claim_id_range"]
+
+IDS_PER_SANDBOX = 65536
+_FIRST = 1879048192
+"""The first id that neither useradd(8), nor /etc/subuid as distributions fill it, nor systemd assigns
+(systemd.io/UIDS-GIDS: 1879048192 to 2147352575 is unused)."""
+_COUNT = 4094
+_FOLDER = "/run/harden/ids"
+
+
+class IdRange(msgspec.Struct, frozen=True, kw_only=True):
+    """`count` ids from `first` on, held for as long as `lock` is open in any process."""
+
+    first: int
+    count: int
+    lock: int
+
+
+def claim_id_range() -> IdRange:
+    """Claim a free range by locking its file below /run/harden; raises KernelError.
+
+    The lock is the open file description's (flock(2)): it lives on across execve and ends with the last process that
+    has it open, so a crash leaves nothing behind that would have to be cleaned up.
+    """
+    try:
+        os.makedirs(_FOLDER, 0o700, exist_ok=True)
+        start = secrets.randbelow(_COUNT)
+        for offset in range(_COUNT):
+            index = (start + offset) % _COUNT
+            lock = os.open(f"{_FOLDER}/{index}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            return IdRange(first=_FIRST + index * IDS_PER_SANDBOX, count=IDS_PER_SANDBOX, lock=lock)
+    except OSError as error:
+        raise KernelError(
+            f'open("{_FOLDER}", …)', error.errno or 0, hint="make /run writable for root, or use --userns=identity"
+        ) from None
+    raise KernelError(f'flock("{_FOLDER}/*")', 11, hint=f"{_COUNT} sandboxes are running; wait for one to end")

@@ -1,0 +1,214 @@
+"""What the payload does to itself, in order, until it becomes the program."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from harden.errors import HardenError
+from harden.kernel.features import Features
+from harden.launch.controls import ControlPlan, is_enforced
+from harden.launch.filters import base_filter, shows_host_writable
+from harden.launch.ops import Code, Flag, Op, Stage, op
+from harden.launch.tree import text
+from harden.model.control import Control
+from harden.model.sandbox import LandlockRules, SandboxSpec
+
+__all__ = ["base_filter_op", "core_limit_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops"]
+
+_RLIMIT_CORE: Final = 4
+
+
+def base_filter_op(spec: SandboxSpec) -> Op:
+    """Load the filter that everything in the sandbox is under, the profile's filter or not."""
+    host_writable = shows_host_writable(spec)
+    return op(
+        Stage.PAYLOAD,
+        Code.SECCOMP,
+        "load the base seccomp filter: TIOCSTI and TIOCLINUX are refused"
+        + (", and so are set-id bits and devices" if host_writable else ""),
+        blob=base_filter(host_writable=host_writable),
+        sentence="seccomp: cannot load the base filter",
+    )
+
+
+def core_limit_op() -> Op:
+    """No core files: they are written with the host's pattern, outside."""
+    return op(
+        Stage.PAYLOAD,
+        Code.RLIMIT,
+        "set the core file limit to 0",
+        numbers=(_RLIMIT_CORE, 0, 0),
+        sentence="rlimits: cannot set the core file limit to 0",
+    )
+
+
+def identity_ops(capabilities: frozenset[int], uid: int, gid: int, *, drop_groups: bool) -> list[Op]:
+    """Bounding set, ids, and then the capabilities, in the only order that works."""
+    mask = sum(1 << capability for capability in capabilities)
+    return [
+        op(
+            Stage.PAYLOAD,
+            Code.BOUNDING,
+            f"limit the capability bounding set to {len(capabilities)} capabilities",
+            numbers=(mask,),
+            sentence="capabilities: cannot limit the bounding set",
+        ),
+        op(
+            Stage.PAYLOAD,
+            Code.IDS,
+            f"become uid {uid}, gid {gid}",
+            numbers=(uid, gid),
+            flags=Flag.SET_GROUPS if drop_groups else Flag.NONE,
+        ),
+        op(
+            Stage.PAYLOAD,
+            Code.CAPABILITIES,
+            f"set the permitted, effective, inheritable and ambient capabilities to {mask:#x}",
+            numbers=(mask,),
+            sentence="capabilities: cannot set them",
+        ),
+    ]
+
+
+def landlock_ops(rules: LandlockRules) -> list[Op]:
+    """Build the ruleset; a path that does not exist when it is built is granted nothing."""
+    sentence = "landlock: cannot build the rules"
+    hint = "`harden doctor` shows the kernel's Landlock ABI"
+    ops = [
+        op(
+            Stage.PAYLOAD,
+            Code.LANDLOCK,
+            f"make a Landlock ruleset with {len(rules.files)} path rules and "
+            f"{len(rules.bind_tcp) + len(rules.connect_tcp)} port rules",
+            numbers=(rules.handled_files, rules.handled_network, rules.scoped),
+            sentence=sentence,
+            hint=hint,
+        )
+    ]
+    for rule in rules.files:
+        words = f"grant {text(rule.path)} the Landlock rights {rule.access:#x}"
+        ops.append(
+            op(
+                Stage.PAYLOAD,
+                Code.LANDLOCK_PATH,
+                words,
+                strings=(rule.path,),
+                numbers=(rule.access,),
+                sentence=f"landlock: cannot {words}",
+                hint=hint,
+            )
+        )
+    for access, ports, verb in ((1, rules.bind_tcp, "bind"), (2, rules.connect_tcp, "connect")):
+        for port in ports:
+            words = f"grant {verb} of TCP port {port}"
+            ops.append(
+                op(
+                    Stage.PAYLOAD,
+                    Code.LANDLOCK_PORT,
+                    words,
+                    numbers=(access, port),
+                    sentence=f"landlock: cannot {words}",
+                    hint=hint,
+                )
+            )
+    return ops
+
+
+def payload_ops(
+    spec: SandboxSpec,
+    features: Features,
+    controls: tuple[ControlPlan, ...],
+    landlock: LandlockRules | None,
+    userns: bool,
+) -> list[Op]:
+    """From the payload's birth to its own ids, capabilities and working folder.
+
+    Landlock's rules are opened while it still may reach every path; they are enforced later.
+    """
+    pay = Stage.PAYLOAD
+    uid = spec.uid if spec.uid is not None else features.euid
+    gid = spec.gid if spec.gid is not None else features.egid
+    ops = []
+    if is_enforced(controls, Control.UTS_NAMESPACE):
+        words = f"set the host name {spec.hostname}"
+        ops.append(op(pay, Code.HOSTNAME, words, strings=(spec.hostname.encode(),)))
+    if is_enforced(controls, Control.NETWORK_NAMESPACE):
+        ops.append(op(pay, Code.LOOPBACK, "bring the loopback interface up"))
+    if features.works("session-keyring"):
+        ops.append(op(pay, Code.KEYRING, "join an empty session keyring"))
+    ops.append(op(pay, Code.WAIT_FOR_ROOT, "wait until init has built the root"))
+    if userns:
+        ops.append(op(pay, Code.COPY_MOUNTS, "copy the mount namespace, which locks every mount"))
+    ops.append(core_limit_op())
+    if landlock is not None:
+        ops += landlock_ops(landlock)
+    ops.append(op(pay, Code.SESSION, "start a new session, or on a terminal a new process group in its foreground"))
+    ops += identity_ops(spec.capabilities, uid, gid, drop_groups=features.root)
+    if is_enforced(controls, Control.APPARMOR):
+        words = f"enter the AppArmor profile {spec.apparmor} at exec"
+        ops.append(op(pay, Code.APPARMOR, words, strings=((spec.apparmor or "").encode(),)))
+    ops.append(
+        op(
+            pay,
+            Code.CWD,
+            f"change to {text(spec.cwd)} and check that it lies in the new root",
+            strings=(spec.cwd,),
+            sentence=f"cannot change to the working folder {text(spec.cwd)} of the sandbox",
+            hint="show it with --bind, or choose another with --cwd",
+        )
+    )
+    return ops
+
+
+def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked: bool) -> list[Op]:
+    """The last steps: no_new_privs, Landlock, the gate, and seccomp right before execve."""
+    pay = Stage.PAYLOAD
+    ops = [op(pay, Code.NO_NEW_PRIVS, "set no_new_privs", sentence="no-new-privs: cannot set it")]
+    if landlocked:
+        ops.append(
+            op(
+                pay,
+                Code.LANDLOCK_RESTRICT,
+                "enforce the Landlock ruleset",
+                sentence="landlock: cannot enforce the ruleset",
+            )
+        )
+    ops.append(
+        op(
+            pay,
+            Code.GATE,
+            "wait at the gate",
+            sentence="the program was not started",
+            hint="the supervisor traces it up to its exec, to verify it: kernel.yama.ptrace_scope must not be 3",
+        )
+    )
+    ops.append(op(pay, Code.CLOSE_FDS, "close every descriptor but 0, 1 and 2"))
+    ops.append(base_filter_op(spec))
+    cookie = 0
+    flags = Flag.NONE
+    if spec.seccomp is not None and is_enforced(controls, Control.SECCOMP):
+        program = spec.seccomp.program
+        if not program or len(program) % 8 or len(program) > 4096 * 8:
+            raise HardenError(
+                f"seccomp: a filter of {len(program)} bytes is no classic BPF program of at most 4096 instructions",
+                hint="generate the profile again",
+            )
+        words = f"load the profile's seccomp filter, {len(program) // 8} instructions"
+        ops.append(op(pay, Code.SECCOMP, words, blob=program, sentence="seccomp: cannot load the profile's filter"))
+        if spec.seccomp.exec_cookie is not None:
+            cookie, flags = spec.seccomp.exec_cookie, Flag.COOKIE
+    words = f"execute {text(spec.program)}" + (", with the one-shot cookie" if flags else "")
+    ops.append(
+        op(
+            pay,
+            Code.EXEC,
+            words,
+            strings=(spec.program,),
+            lists=(spec.argv, spec.environment),
+            numbers=(cookie, len(spec.argv), len(spec.environment)),
+            flags=flags,
+            sentence=f"cannot execute {text(spec.program)}",
+            hint="it, its interpreter and its loader must be visible in the sandbox and executable under the profile",
+        )
+    )
+    return ops

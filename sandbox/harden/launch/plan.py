@@ -1,0 +1,221 @@
+"""SandboxSpec and Features → Plan: everything is decided here, nothing is done."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+import msgspec
+
+from harden.errors import ControlUnavailable, NotExecutable, ProgramNotFound, UsageError
+from harden.kernel.features import Features
+from harden.kernel.mountinfo import Mount, read_mounts, visible_mounts
+from harden.kernel.uapi import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWTIME,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    MOUNT_ATTR_NOEXEC,
+)
+from harden.launch.controls import ControlPlan, id_maps, is_enforced, plan_controls
+from harden.launch.filters import lock_down_filter
+from harden.launch.host import Layer, plan_host_view
+from harden.launch.landlock_paths import resolve_rules
+from harden.launch.minimal import plan_minimal_view
+from harden.launch.ops import Code, Flag, Op, Stage, op
+from harden.launch.payload import exec_ops, payload_ops
+from harden.launch.tree import SAFE, Tree, text
+from harden.model.control import Control
+from harden.model.sandbox import NetworkMode, SandboxSpec, UserNamespaceMode, View
+
+__all__ = ["Plan", "plan"]
+
+_NO_CGROUP: Final = "no writable cgroup v2: no cgroup is made, the pid namespace alone ends what is left"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that harden-exec will do, in order, and what the user should know about it."""
+
+    spec: SandboxSpec
+    ops: tuple[Op, ...]
+    controls: tuple[ControlPlan, ...]
+    notes: tuple[str, ...]
+    layers: tuple[tuple[str, bytes], ...]
+    """Overlays as (name in the staging area, mount point of the host)."""
+    made: frozenset[bytes]
+    """Mount points that do not exist on the host: made by harden, not by the program."""
+    cgroup: bytes | None
+    """Folder in which the sandbox's cgroups are made."""
+    needs_id_range: bool
+
+    def describe(self) -> tuple[str, ...]:
+        """The steps in words, one line each, in the order in which they happen."""
+        who = {
+            Stage.OUTSIDE: "supervisor",
+            Stage.INIT: "init",
+            Stage.PAYLOAD: "payload",
+            Stage.CHECK: "read-back",
+        }
+        first = [f"supervisor: make a cgroup below {text(self.cgroup)}"] if self.cgroup else []
+        return (*first, *(f"{who[step.stage]}: {step.describe()}" for step in self.ops))
+
+
+def _check_program(spec: SandboxSpec) -> None:
+    """The early, friendly form of what execve would say; the sandbox itself decides."""
+    try:
+        status = os.stat(spec.program)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ProgramNotFound(f"{text(spec.program)}: no such program", hint="give the path of a program") from None
+    except OSError as error:
+        raise NotExecutable(
+            f'stat("{text(spec.program)}"): {error.strerror}', hint="the path must be reachable for you"
+        ) from None
+    if not stat.S_ISREG(status.st_mode) or not status.st_mode & 0o111:
+        raise NotExecutable(f"{text(spec.program)} is not an executable file", hint=f"chmod +x {text(spec.program)}")
+
+
+def _check_spec(spec: SandboxSpec, features: Features) -> None:
+    for path in (spec.program, spec.cwd, *(bind.target for bind in spec.binds), *spec.folders):
+        if not path.startswith(b"/") or b".." in path.split(b"/"):
+            raise UsageError(f"{text(path)!r} is not an absolute path without ..", hint="give the full path")
+    if not spec.argv:
+        raise UsageError("the workload has no arguments, not even its own name", hint="give a command after --")
+    if not features.root and (spec.uid not in (None, features.euid) or spec.gid not in (None, features.egid)):
+        raise UsageError("only root can run a program as another user", hint="run harden as root, or without --user")
+    limit = 65535 if spec.user_namespace is UserNamespaceMode.SHIFTED else 4294967294
+    for number in (spec.uid, spec.gid):
+        if features.root and number is not None and not 0 <= number <= limit:
+            raise UsageError(f"the id {number} does not exist in the sandbox (0 to {limit})", hint="choose another")
+    if len(spec.hostname.encode()) > 64 or not spec.hostname:
+        raise UsageError("a host name has 1 to 64 bytes (sethostname(2))", hint="choose a shorter one")
+
+
+_PAYLOAD_FLAGS: Final = (
+    (Control.IPC_NAMESPACE, CLONE_NEWIPC, "ipc"),
+    (Control.UTS_NAMESPACE, CLONE_NEWUTS, "uts"),
+    (Control.NETWORK_NAMESPACE, CLONE_NEWNET, "network"),
+)
+_INIT_FLAGS: Final = (
+    (Control.PID_NAMESPACE, CLONE_NEWPID, "pid"),
+    (Control.CGROUP_NAMESPACE, CLONE_NEWCGROUP, "cgroup"),
+    (Control.TIME_NAMESPACE, CLONE_NEWTIME, "time"),
+)
+
+
+def _clone(stage: Stage, controls: tuple[ControlPlan, ...], userns: bool, cgroup: bool) -> Op:
+    """init in one set of namespaces; the payload in a second user namespace, which owns what the payload may manage."""
+    init = stage is Stage.OUTSIDE
+    flags, names = 0, []
+    if userns:
+        flags, names = CLONE_NEWUSER, ["user"]
+    if init:
+        flags, names = flags | CLONE_NEWNS, [*names, "mount"]
+    for control, flag, name in _INIT_FLAGS if init else _PAYLOAD_FLAGS:
+        if is_enforced(controls, control):
+            flags, names = flags | flag, [*names, name]
+    words = f"clone {'init (PID 1)' if init else 'the payload (PID 2)'} into new {', '.join(names)} namespaces"
+    return op(
+        stage,
+        Code.CLONE_INIT if init else Code.CLONE_PAYLOAD,
+        words + (" and into its cgroup" if init and cgroup else ""),
+        numbers=(flags,),
+        sentence=f"namespaces: cannot {words}",
+    )
+
+
+def _map(stage: Stage, maps: tuple[bytes, bytes], deny: bool) -> Op:
+    whose = "init" if stage is Stage.OUTSIDE else "the payload"
+    return op(
+        stage,
+        Code.MAP_IDS,
+        f"map the ids of {whose}: uid {maps[0].decode()}, gid {maps[1].decode()}",
+        strings=maps,
+        flags=Flag.DENY_SETGROUPS if deny else Flag.NONE,
+        sentence=f"user-namespace: cannot map the ids of {whose}",
+    )
+
+
+def _made(tree: Tree) -> frozenset[bytes]:
+    targets = [step.strings[0] for step in tree.inside if step.code in (Code.ATTACH, Code.FOLDER)]
+    made: set[bytes] = set()
+    for target in targets:
+        while target != b"/" and not os.path.lexists(target):
+            made.add(target)
+            target = os.path.dirname(target)
+    return frozenset(made)
+
+
+def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | None = None) -> Plan:
+    """Decide every step. Reads the file system (which links and mounts there are) and changes nothing.
+
+    Raises ControlUnavailable for a required control that the host does not give, ProgramNotFound, NotExecutable, and
+    UsageError for a spec that contradicts itself.
+    """
+    _check_spec(spec, features)
+    _check_program(spec)
+    controls, landlock = plan_controls(spec, features)
+    userns = is_enforced(controls, Control.USER_NAMESPACE)
+    if not userns and not features.root:
+        reason = next((c.reason for c in controls if c.control is Control.USER_NAMESPACE), "")
+        raise ControlUnavailable(
+            "user-namespace", reason or "an ordinary user needs one for everything else", hint="run harden as root"
+        )
+    if not userns and spec.user_namespace is not UserNamespaceMode.HOST:
+        spec = msgspec.structs.replace(spec, user_namespace=UserNamespaceMode.HOST)
+    tree = Tree(spec, features, visible_mounts(read_mounts() if mounts is None else mounts))
+    cgroup = features.cgroup if features.cgroup_writable and features.works("clone-into-cgroup") else None
+    maps = id_maps(spec, features)
+    tree.add(_clone(Stage.OUTSIDE, controls, userns, cgroup is not None))
+    if userns:
+        tree.add(_map(Stage.OUTSIDE, maps[:2], deny=not features.root))
+    proc = tree.slot()
+    tree.add(op(Stage.INIT, Code.PROC, "mount an own procfs", slots=(proc,), numbers=(SAFE | MOUNT_ATTR_NOEXEC,)))
+    tree.add(_clone(Stage.INIT, controls, userns, cgroup=False))
+    if userns:
+        tree.add(_map(Stage.INIT, maps[2:], deny=not features.root))
+    layers: tuple[Layer, ...] = ()
+    if spec.view is View.HOST:
+        layers = plan_host_view(tree, proc)
+    else:
+        plan_minimal_view(tree, proc)
+    tree.add(op(Stage.INIT, Code.PIVOT, "pivot into the new root; the old one is detached and verified gone"))
+    tree.add(
+        op(
+            Stage.INIT,
+            Code.LOCK_DOWN,
+            "drop everything of PID 1: capabilities, descriptors, system calls but wait and exit",
+            blob=lock_down_filter(),
+        )
+    )
+    if landlock is not None:
+        landlock = resolve_rules(landlock, tree)
+    payload = (
+        *payload_ops(spec, features, controls, landlock, userns),
+        *exec_ops(spec, controls, landlocked=landlock is not None),
+    )
+    notes = list(tree.notes)
+    if cgroup is None:
+        notes.append(_NO_CGROUP)
+    if spec.user_namespace is not UserNamespaceMode.SHIFTED and features.root:
+        notes.append(
+            f"--userns={spec.user_namespace.value}: uid 0 inside is the host's uid 0; this is not a boundary against it"
+        )
+    if not features.works("session-keyring"):
+        notes.append(f"the session keyring is shared with the host: {features.detail('session-keyring')}")
+    if spec.network is NetworkMode.HOST:
+        notes.append("the program uses the host's network and /sys")
+    return Plan(
+        spec=spec,
+        ops=(*tree.outside, *tree.inside, *payload, *(control.encode() for control in controls)),
+        controls=controls,
+        notes=tuple(notes),
+        layers=tuple((layer.name, layer.point) for layer in layers),
+        made=_made(tree) if layers else frozenset(),
+        cgroup=cgroup,
+        needs_id_range=tree.shifted and userns,
+    )

@@ -1,0 +1,145 @@
+"""A generated profile with the user's NAME.local.toml applied: removals first, then additions as `manual`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+
+from harden.errors import DocumentError
+from harden.model.origin import Origin
+from harden.model.profile import Local, LocalRights, Profile, Rights, parse_file_rights, render_file_rights
+from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
+
+__all__ = ["merge_local"]
+
+T = TypeVar("T")
+
+_ONLY_BY_HAND: Final = frozenset({"clone3"})
+"""Answered with ENOSYS although granted, unless a person has added it: such an addition becomes theirs."""
+
+
+def merge_local(profile: Profile, local: Local, *, file: str = "") -> Profile:
+    """`profile` changed by `local`.
+
+    Raises DocumentError, naming `file`, when a removal matches nothing or an addition is invalid.
+    """
+    file = file or f"{profile.name}.local.toml"
+    try:
+        _check(local.add)
+        removed = _remove(profile.rights, local.remove, file)
+        rights = _add(removed, local.add, file)
+    except ValueError as error:
+        raise DocumentError(file, str(error), where="$.add") from None
+    return msgspec.structs.replace(profile, rights=rights, controls={**profile.controls, **local.controls})
+
+
+def _check(add: LocalRights) -> None:
+    for text in add.files.values():
+        parse_file_rights(text)
+
+
+def _refuse(file: str, where: str, problem: str, hint: str) -> NoReturn:
+    raise DocumentError(file, problem, where=where, hint=hint)
+
+
+def _remove(rights: Rights, remove: LocalRights, file: str) -> Rights:
+    arguments = {name: rows for name, rows in rights.arguments.items() if name not in remove.syscalls}
+    return msgspec.structs.replace(
+        rights,
+        syscalls=_without(rights.syscalls, remove.syscalls, file, "$.remove.syscalls"),
+        arguments=_without_arguments(arguments, remove.arguments, file),
+        capabilities=_without(rights.capabilities, remove.capabilities, file, "$.remove.capabilities"),
+        files=_without_files(rights.files, remove.files, file),
+        network=_without(rights.network, remove.network, file, "$.remove.network"),
+    )
+
+
+def _without(
+    table: Mapping[Origin, tuple[T, ...]], gone: tuple[T, ...], file: str, where: str
+) -> dict[Origin, tuple[T, ...]]:
+    present = {item for items in table.values() for item in items}
+    for item in gone:
+        if item not in present:
+            _refuse(file, where, f"{item!r} is not in the profile", "remove this line: the profile does not grant it")
+    kept = {origin: tuple(item for item in items if item not in gone) for origin, items in table.items()}
+    return {origin: items for origin, items in kept.items() if items}
+
+
+def _without_arguments(
+    arguments: Mapping[str, dict[Origin, tuple[tuple[str, ...], ...]]],
+    remove: Mapping[str, tuple[tuple[str, ...], ...]],
+    file: str,
+) -> dict[str, dict[Origin, tuple[tuple[str, ...], ...]]]:
+    out = dict(arguments)
+    for name, rows in remove.items():
+        where = f"$.remove.arguments.{name}"
+        if name not in out:
+            _refuse(file, where, f"the profile has no argument rule for {name!r}", "remove the call itself instead")
+        out[name] = _without(out[name], rows, file, where)
+        if not out[name]:
+            _refuse(file, where, f"nothing is left of {name!r}", f"put {name!r} under remove.syscalls instead")
+    return out
+
+
+def _without_files(
+    files: Mapping[Origin, dict[str, str]], remove: Mapping[str, str], file: str
+) -> dict[Origin, dict[str, str]]:
+    out = {origin: dict(table) for origin, table in files.items()}
+    for path, text in remove.items():
+        where = f"$.remove.files.{path!r}"
+        try:
+            gone = parse_file_rights(text)
+        except ValueError as error:
+            raise DocumentError(file, str(error), where=where) from None
+        for table in out.values():
+            if path in table:
+                have = parse_file_rights(table.pop(path))
+                if have - gone:
+                    table[path] = render_file_rights(have - gone)
+        granted = frozenset().union(*(parse_file_rights(t[path]) for t in files.values() if path in t))
+        if gone - granted:
+            words = render_file_rights(gone - granted)
+            _refuse(file, where, f"{words!r} is not granted on {path!r}", "write the pattern as the profile does")
+    return {origin: table for origin, table in out.items() if table}
+
+
+def _add(rights: Rights, add: LocalRights, file: str) -> Rights:
+    by_hand = _ONLY_BY_HAND.intersection(add.syscalls)
+    others = {origin: tuple(n for n in names if n not in by_hand) for origin, names in rights.syscalls.items()}
+    syscalls = _with({origin: names for origin, names in others.items() if names}, add.syscalls)
+    granted = {name for names in syscalls.values() for name in names}
+    files = {origin: dict(table) for origin, table in rights.files.items()}
+    for path, text in add.files.items():
+        manual = files.setdefault(Origin.MANUAL, {})
+        have = parse_file_rights(manual[path]) if path in manual else frozenset()
+        manual[path] = render_file_rights(have | parse_file_rights(text))
+    arguments = dict(rights.arguments)
+    for name, rows in add.arguments.items():
+        where = f"$.add.arguments.{name}"
+        if name not in granted:
+            _refuse(file, where, f"{name!r} itself is not granted", f"put {name!r} under add.syscalls too")
+        if name not in ARGUMENT_ROWS:
+            _refuse(file, where, f"arguments of {name!r} cannot be ruled on", f"only {', '.join(ARGUMENT_ROWS)}")
+        if name not in arguments and name in rights.all_syscalls():
+            _refuse(file, where, f"{name!r} is granted with any arguments", "an addition cannot make a right smaller")
+        for row in rows:
+            parse_values(ARGUMENT_ROWS[name], row)
+        arguments[name] = _with(arguments.get(name, {}), rows)
+    return msgspec.structs.replace(
+        rights,
+        syscalls=syscalls,
+        arguments=arguments,
+        capabilities=_with(rights.capabilities, add.capabilities),
+        files={origin: dict(sorted(table.items())) for origin, table in files.items()},
+        network=_with(rights.network, add.network),
+    )
+
+
+def _with(table: Mapping[Origin, tuple[T, ...]], new: tuple[T, ...]) -> dict[Origin, tuple[T, ...]]:
+    present = {item for items in table.values() for item in items}
+    added = {item for item in new if item not in present}
+    if not added:
+        return dict(table)
+    return {**table, Origin.MANUAL: tuple(sorted({*table.get(Origin.MANUAL, ()), *added}))}  # type: ignore[type-var]

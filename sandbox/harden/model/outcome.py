@@ -1,0 +1,77 @@
+"""What became of a sandboxed program, and what was in force while it ran."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from harden.model.control import Control, Enforcement
+
+__all__ = ["Change", "ChangeKind", "ControlState", "Enforced", "Outcome", "Usage"]
+
+
+class ChangeKind(enum.StrEnum):
+    """How a file of the host's view was changed inside the copy-on-write layer."""
+
+    CREATED = "created"
+    MODIFIED = "modified"
+    REMOVED = "removed"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
+    """One path that the program changed in its copy of the host's files."""
+
+    path: str
+    kind: ChangeKind
+    file_type: str = "file"
+    """file, directory, symlink, fifo, socket, device."""
+
+
+class ControlState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One control as read back from the kernel (`value` in the kernel's words) or why it is not in force."""
+
+    control: Control
+    enforcement: Enforcement
+    value: str = ""
+    reason: str = ""
+
+
+class Enforced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `--enforced-json` writes."""
+
+    format: str = "harden-enforced/1"
+    result: Enforcement
+    controls: tuple[ControlState, ...]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Resources the program used, from its wait status (wait4(2)) and its cgroup; None where unknown."""
+
+    elapsed_s: float | None = None
+    cpu_user_s: float | None = None
+    cpu_system_s: float | None = None
+    memory_peak_bytes: int | None = None
+    pids_peak: int | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The end of a run: an exit status or a signal, never both."""
+
+    exit_status: int | None
+    signal: int | None
+    timed_out: bool = False
+    usage: Usage = Usage()
+    changes: tuple[Change, ...] = ()
+    enforced: Enforced | None = None
+
+    @property
+    def status(self) -> int:
+        """The status a shell would show: the program's own, 124 after `--timeout`, 128 + n for signal n."""
+        if self.timed_out:
+            return 124
+        if self.signal is not None:
+            return 128 + self.signal
+        if self.exit_status is None:
+            raise ValueError("an outcome has an exit status or a signal")
+        return self.exit_status

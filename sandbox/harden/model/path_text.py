@@ -1,0 +1,44 @@
+"""Paths as text: UTF-8 where the bytes are UTF-8, `\\xHH` for bytes that are not, for controls and for backslash.
+
+A path on Linux is any bytes but NUL (path_resolution(7)); text formats need Unicode. The mapping is one to one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["from_text", "to_text"]
+
+_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
+
+
+def to_text(path: bytes) -> str:
+    """`path` as printable text, reversible by `from_text`."""
+    text = path.decode("utf-8", errors="surrogateescape")
+    return "".join(_escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    if char == "\\" or not (char.isprintable() or 0xDC80 <= ord(char) <= 0xDCFF):
+        return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8"))
+    if 0xDC80 <= ord(char) <= 0xDCFF:
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char
+
+
+def from_text(text: str) -> bytes:
+    """The path that `to_text` wrote as `text`; ValueError for a backslash that starts no `\\xHH`."""
+    out = bytearray()
+    position = 0
+    for match in _ESCAPE.finditer(text):
+        out += _plain(text[position : match.start()])
+        out.append(int(match[1], 16))
+        position = match.end()
+    return bytes(out + _plain(text[position:]))
+
+
+def _plain(text: str) -> bytes:
+    if "\\" in text:
+        raise ValueError(f"{text!r}: a backslash must start \\xHH with two lower-case hexadecimal digits")
+    return text.encode("utf-8")

@@ -1,0 +1,317 @@
+"""The recording: what was seen while a program ran. A file holds any number of runs; merging is the union of runs.
+
+A run is named by the digest of its content, so that merging is commutative, associative and idempotent, and the same
+runs give the same bytes whatever their order.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+
+from harden.errors import DocumentError
+from harden.model.arch import Arch
+from harden.model.outcome import Change
+from harden.model.workload import Workload
+
+__all__ = [
+    "RECORDING_FORMAT",
+    "ArgumentsSeen",
+    "CapabilityNamespace",
+    "CapabilitySeen",
+    "Completeness",
+    "ExecutableSeen",
+    "FileOperation",
+    "FileSeen",
+    "Gap",
+    "GapKind",
+    "Host",
+    "Recording",
+    "Resolution",
+    "Run",
+    "RunStatus",
+    "SocketOperation",
+    "SocketSeen",
+    "SyscallSeen",
+    "merge",
+]
+
+RECORDING_FORMAT: Final = "harden-recording/1"
+
+
+class _Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """One distinct thing that was seen; `executable` is the path text of the program that did it."""
+
+    executable: str
+
+
+class SyscallSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """A system call, how often it was made, and how often it failed with which errno."""
+
+    arch: Arch
+    nr: int
+    name: str
+    count: int
+    errors: dict[str, int] = {}
+    """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none."""
+
+
+class ArgumentsSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """One combination of the arguments that matter (the rows of `syscall_argument`), masked and at their width."""
+
+    arch: Arch
+    name: str
+    values: tuple[int, ...] | None
+    """None: there were too many distinct combinations to keep, so nothing can be said of this call's arguments."""
+    count: int
+
+
+class CapabilityNamespace(enum.StrEnum):
+    """The user namespace that a capability was asked against."""
+
+    SANDBOX = "sandbox"
+    """The sandbox's own."""
+    NESTED = "nested"
+    """One that the program made itself, below the sandbox's: what it may do there is its own doing."""
+    HOST = "host"
+    """The initial one, or another outside the sandbox: cannot be granted inside."""
+
+
+class CapabilitySeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """A capability check by cap_capable, with its verdict and the system call it happened in."""
+
+    capability: str
+    """CAP_* name."""
+    namespace: CapabilityNamespace
+    granted: bool
+    probing: bool = False
+    """The kernel only looked (CAP_OPT_NOAUDIT, overcommit accounting): the result changes no permission."""
+    syscall: str = ""
+    """Name of the call it happened in; empty outside any call."""
+    count: int
+
+
+class FileOperation(enum.StrEnum):
+    """What was done to a path. The same words are the file rights of a profile."""
+
+    STAT = "stat"
+    """Looked at: stat, access, readlink, open with O_PATH, chdir."""
+    LIST = "list"
+    """A folder's entries were read."""
+    READ = "read"
+    WRITE = "write"
+    APPEND = "append"
+    """Opened for writing with O_APPEND only."""
+    TRUNCATE = "truncate"
+    CREATE = "create"
+    """A regular file came into being."""
+    MKDIR = "mkdir"
+    SYMLINK = "symlink"
+    MKSOCK = "mksock"
+    MKFIFO = "mkfifo"
+    MKNOD = "mknod"
+    UNLINK = "unlink"
+    """A name of anything but a folder went away (also the source of a rename)."""
+    RMDIR = "rmdir"
+    REFER = "refer"
+    """Renamed or linked into or out of another folder (Landlock's word)."""
+    LINK = "link"
+    """The new name of a hard link."""
+    LOCK = "lock"
+    CHMOD = "chmod"
+    CHOWN = "chown"
+    UTIME = "utime"
+    XATTR = "xattr"
+    IOCTL = "ioctl"
+    """ioctl on a device node."""
+    EXEC = "exec"
+    MAP = "map"
+    """Mapped executable: a shared library."""
+    CONNECT = "connect"
+    """Connected to as a UNIX socket."""
+
+
+class Resolution(enum.StrEnum):
+    """How a path was found out."""
+
+    OBJECT = "object"
+    """From the kernel's own file object: symlinks, folders and chroots are resolved."""
+    LEXICAL = "lexical"
+    """The name as the program gave it, joined to the folder it was relative to."""
+
+
+class FileSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """An operation on a path as the sandbox sees it (path text)."""
+
+    path: str
+    operation: FileOperation
+    result: str = "ok"
+    """`ok` or the errno's name: a failed attempt is kept as a probe."""
+    resolution: Resolution
+    syscall: str
+    folder: bool = False
+    """The object is a folder."""
+    count: int
+
+
+class SocketOperation(enum.StrEnum):
+    """What was done with a socket."""
+
+    CREATE = "create"
+    BIND = "bind"
+    LISTEN = "listen"
+    CONNECT = "connect"
+    SEND = "send"
+    """sendto or sendmsg with an address."""
+
+
+class SocketSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+    """A socket operation. Families, types and protocols by their kernel names (AF_INET, SOCK_STREAM) or numbers."""
+
+    operation: SocketOperation
+    family: str
+    type: str = ""
+    protocol: int = 0
+    address: str = ""
+    """`127.0.0.1`, `::1`; for AF_UNIX path text, or `@` and the abstract name; empty for an unnamed one."""
+    port: int | None = None
+    result: str = "ok"
+    count: int
+
+
+class ExecutableSeen(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True
+):
+    """A program that ran: its file, who interpreted it, and the libraries it mapped."""
+
+    path: str
+    digest: str = ""
+    build_id: str = ""
+    interpreter: str = ""
+    """For a script, the program named after `#!`; for a dynamic ELF file, its loader."""
+    libraries: tuple[str, ...] = ()
+    argv0: str = ""
+
+
+class GapKind(enum.StrEnum):
+    """Why a recording does not show everything."""
+
+    LOST_EVENTS = "lost-events"
+    LIMIT_REACHED = "limit-reached"
+    UNREADABLE_PATH = "unreadable-path"
+    INTERRUPTED = "interrupted"
+    IO_URING = "io-uring"
+    FOREIGN_ARCH = "foreign-arch"
+    NESTED_PTRACE = "nested-ptrace"
+    ANONYMOUS_PROGRAM = "anonymous-program"
+    """A program without a path ran (a memfd): no rule can be written for it."""
+    STILL_RUNNING = "still-running"
+    """Processes outlived the program and were killed with the sandbox: what they would have done is not known."""
+
+
+_OPAQUE: Final = frozenset({GapKind.IO_URING, GapKind.FOREIGN_ARCH, GapKind.NESTED_PTRACE, GapKind.ANONYMOUS_PROGRAM})
+
+
+class Completeness(enum.StrEnum):
+    """How far a recording can be trusted to hold everything that happened."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    """Something that would have been recorded was lost."""
+    OPAQUE = "opaque"
+    """The program did something whose effects the recorder cannot see (io_uring, a foreign ABI, ptrace), or that
+    no profile can express (a program in memory)."""
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
+    """One reason why a run is incomplete or opaque, and how often it happened."""
+
+    kind: GapKind
+    detail: str
+    count: int = 1
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a run was recorded, as far as it explains what was seen."""
+
+    kernel: str
+    arch: Arch
+    recorder: str
+    """The backend and the hooks it used, e.g. `bpf (tp_btf; capabilities: tracepoint)`."""
+    libc: str = ""
+
+
+class RunStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the workload ended."""
+
+    exit_status: int | None
+    signal: int | None
+    timed_out: bool = False
+    interrupted: bool = False
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run of a workload and everything that was seen in it, each list sorted."""
+
+    workload: Workload
+    host: Host
+    harden: str
+    """The version of harden that recorded it."""
+    status: RunStatus
+    executables: tuple[ExecutableSeen, ...] = ()
+    syscalls: tuple[SyscallSeen, ...] = ()
+    arguments: tuple[ArgumentsSeen, ...] = ()
+    capabilities: tuple[CapabilitySeen, ...] = ()
+    files: tuple[FileSeen, ...] = ()
+    sockets: tuple[SocketSeen, ...] = ()
+    changes: tuple[Change, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    peaks: dict[str, float] = {}
+    """Peak use by name (`memory_bytes`, `pids`, `elapsed_s`, `cpu_s`), where it is known."""
+
+    @property
+    def id(self) -> str:
+        """The first twelve hexadecimal digits of the SHA-256 of this run's canonical JSON."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+
+    @property
+    def completeness(self) -> Completeness:
+        """The worst of its gaps; incomplete is worse than opaque only where nothing is opaque."""
+        kinds = {gap.kind for gap in self.gaps}
+        if kinds & _OPAQUE:
+            return Completeness.OPAQUE
+        return Completeness.INCOMPLETE if kinds else Completeness.COMPLETE
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of runs, sorted by their ids."""
+
+    format: Literal["harden-recording/1"] = "harden-recording/1"
+    runs: tuple[Run, ...]
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> Recording:
+        """The recording of these runs, each once."""
+        by_id = {run.id: run for run in runs}
+        return cls(runs=tuple(by_id[key] for key in sorted(by_id)))
+
+    @property
+    def completeness(self) -> Completeness:
+        """Opaque or incomplete as soon as one run is."""
+        found = {run.completeness for run in self.runs}
+        for worst in (Completeness.OPAQUE, Completeness.INCOMPLETE):
+            if worst in found:
+                return worst
+        return Completeness.COMPLETE
+
+
+def merge(recordings: Iterable[Recording]) -> Recording:
+    """The union of the runs of `recordings`; DocumentError when there is none."""
+    runs = [run for recording in recordings for run in recording.runs]
+    if not runs:
+        raise DocumentError("merge", "no recording holds a run", hint="give at least one file written by harden trace")
+    return Recording.of(runs)

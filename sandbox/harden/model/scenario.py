@@ -1,0 +1,83 @@
+"""The scenario: what drives a program while it is recorded (TOML), so that one file replays a run."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final, Literal
+
+import msgspec
+
+__all__ = ["SCENARIO_FORMAT", "Ready", "Scenario", "Step", "Stop", "signal_number"]
+
+SCENARIO_FORMAT: Final = "harden-scenario/1"
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the program counts as started: exactly one of these."""
+
+    port: int | None = None
+    """A TCP port on 127.0.0.1 inside accepts connections."""
+    path: str | None = None
+    """A path exists inside."""
+    text: str | None = None
+    """The program has written this to its standard output or error."""
+    seconds: float | None = None
+    """This much time has passed."""
+    within_s: float = 30.0
+    """Give up after this long."""
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.port, self.path, self.text, self.seconds)) != 1:
+            raise ValueError("ready takes exactly one of port, path, text, seconds")
+        if self.port is not None and not 0 < self.port < 65536:
+            raise ValueError(f"ready.port {self.port} is no TCP port")
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """End the program: send `signal`, wait, and compare its exit status."""
+
+    signal: str = "TERM"
+    within_s: float = 10.0
+    expect_status: int | None = None
+
+    def __post_init__(self) -> None:
+        signal_number(self.signal)
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step: exactly one of `run`, `signal`, `idle_s`, `stop`."""
+
+    run: tuple[str, ...] | None = None
+    """A command run in the sandbox's namespaces, not recorded and not filtered; its status must be `expect_status`."""
+    expect_status: int = 0
+    within_s: float = 60.0
+    signal: str | None = None
+    idle_s: float | None = None
+    stop: Stop | None = None
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.run, self.signal, self.idle_s, self.stop)) != 1:
+            raise ValueError("a step takes exactly one of run, signal, idle_s, stop")
+        if self.run == ():
+            raise ValueError("a step's run needs at least a program")
+        if self.signal is not None:
+            signal_number(self.signal)
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A program, when it is ready, and what happens to it then."""
+
+    format: Literal["harden-scenario/1"]
+    command: tuple[str, ...] = ()
+    """The program and its arguments; the command line of `harden trace` overrides it."""
+    ready: Ready | None = None
+    step: tuple[Step, ...] = ()
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal named with or without SIG; ValueError for an unknown one."""
+    full = name if name.startswith("SIG") else f"SIG{name}"
+    try:
+        return int(signal.Signals[full])
+    except KeyError:
+        raise ValueError(f"unknown signal {name!r}") from None

@@ -1,0 +1,47 @@
+"""The workload: the program to run and how, as recordings and profiles store it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
+
+__all__ = ["StoredBind", "Workload"]
+
+
+class StoredBind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
+    """A `--bind` as text: `source` outside, `target` inside."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What was run. Paths and arguments are path text (see `path_text`).
+
+    The file is committed, so `environment` gives only names; `environment_values` holds the values of the few names
+    on the allow-list or given with `--env NAME=VALUE`.
+    """
+
+    program: str
+    """Absolute path as the program was started inside, symlinks not resolved."""
+    digest: str = ""
+    """`sha256:` and the hexadecimal digest of the program's file."""
+    build_id: str = ""
+    """The ELF build id, hexadecimal; empty when the file has none."""
+    argv: tuple[str, ...]
+    """All arguments, argv[0] first."""
+    cwd: str
+    environment: tuple[str, ...] = ()
+    environment_values: dict[str, str] = {}
+    uid: int | None = None
+    gid: int | None = None
+    network: NetworkMode = NetworkMode.NONE
+    user_namespace: UserNamespaceMode = UserNamespaceMode.SHIFTED
+    view: View = View.HOST
+    binds: tuple[StoredBind, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    """Held while it was recorded, CAP_* names."""
+    scenario: str = ""
+    """Path text of the scenario file that drove it, as given."""

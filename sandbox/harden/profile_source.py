@@ -1,0 +1,26 @@
+"""Joins recordings with the data that comes with harden: baselines, templates, this version's name."""
+
+from __future__ import annotations
+
+from harden import __version__, shipped
+from harden.generate.evidence import evidence_of
+from harden.generate.profile import generate_profile
+from harden.model.baseline import BASELINE_FORMAT, Baseline
+from harden.model.document import parse_toml
+from harden.model.profile import Profile
+from harden.model.recording import Recording
+from harden.render.profile_toml import render_profile
+
+__all__ = ["generate_from", "profile_of"]
+
+
+def profile_of(recording: Recording, *, name: str) -> Profile:
+    """The profile of `recording`, with the baseline that is shipped."""
+    text = shipped.text("profiles/baseline.toml").encode()
+    baseline = parse_toml(text, Baseline, format=BASELINE_FORMAT, file="profiles/baseline.toml")
+    return generate_profile(recording, name=name, baseline=baseline, families=None, version=__version__)
+
+
+def generate_from(recording: Recording, *, name: str) -> bytes:
+    """The text of NAME.profile.toml for `recording`."""
+    return render_profile(profile_of(recording, name=name), evidence_of(recording))

@@ -1,0 +1,307 @@
+"""The recording workflow: start a program isolated, watch it, and write its recording and profile."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from harden.errors import HardenError, UsageError
+from harden.folder import ProfileFiles
+from harden.folder_guard import guards
+from harden.generate.redact import redact_run, redact_workload
+from harden.kernel.probe import probe
+from harden.kernel.program import find
+from harden.launch.plan import Plan, plan
+from harden.launch.spawn import Ready, Sandbox, start
+from harden.model.capability import Capability
+from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
+from harden.model.outcome import Outcome
+from harden.model.path_text import to_text
+from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
+from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
+from harden.model.scenario import Scenario
+from harden.model.workload import StoredBind, Workload
+from harden.profile_source import generate_from
+from harden.scenario_run import OutputWatch, drive
+from harden.signal_relay import forwarding
+from harden.trace import Recorder, build_run
+from harden.trace.executables import build_id, digest
+
+__all__ = ["STORED_VALUES", "Trace", "TraceRequest", "record"]
+
+STORED_VALUES: Final = frozenset({"LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ"})
+"""Environment variables whose values a recording keeps; of all others only the names, because the file is committed."""
+
+_LOSSES: Final = frozenset(
+    {
+        GapKind.LOST_EVENTS,
+        GapKind.LIMIT_REACHED,
+        GapKind.UNREADABLE_PATH,
+        GapKind.INTERRUPTED,
+        GapKind.STILL_RUNNING,
+    }
+)
+_SHOWN_COMMAND: Final = 200
+_NOT_WHILE_RECORDING: Final = (Control.SECCOMP, Control.LANDLOCK, Control.APPARMOR)
+
+
+class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `harden trace` was asked for; everything has the default of the command line."""
+
+    command: tuple[str, ...]
+    folder: Path
+    name: str | None = None
+    network: NetworkMode = NetworkMode.NONE
+    user_namespace: UserNamespaceMode = UserNamespaceMode.SHIFTED
+    view: View = View.HOST
+    binds: tuple[Bind, ...] = ()
+    commit: Path | None = None
+    capabilities: frozenset[Capability]
+    environment: dict[str, str]
+    stored_values: frozenset[str] = STORED_VALUES
+    cwd: str
+    uid: int | None = None
+    gid: int | None = None
+    timeout_s: float | None = None
+    scenario: Scenario | None = None
+    scenario_path: str = ""
+    allow_degraded: frozenset[Control] = frozenset()
+    allow_incomplete: bool = False
+    force: bool = False
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it: the run, the files that were written (or why not), and the status to end with."""
+
+    run: Run
+    files: ProfileFiles
+    written: bool
+    reason: str
+    """Why nothing was written; empty when it was."""
+    recording: Recording
+    notes: tuple[str, ...]
+    status: int
+
+
+def record(request: TraceRequest, *, tell: Callable[[str], None]) -> Trace:
+    """Trace one run of the program and write NAME.recording.json and NAME.profile.toml.
+
+    `tell` gets one line per thing that a person waits for. Raises ControlUnavailable, ProgramNotFound, NotExecutable,
+    or HardenError when the recorder cannot work; nothing is written then.
+    """
+    program = find(request.command[0], cwd=request.cwd, path=request.environment.get("PATH", os.defpath))
+    files = ProfileFiles.named(request.folder, Path(program).name if request.name is None else request.name)
+    earlier = files.load_recording()
+    spec = _spec(request, program)
+    # What is written now would be the profile of the next run: the program must not be able to make it.
+    guarded = guards(request.folder, spec, inside=False, make_missing=False)
+    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
+    run, notes = _run(request, spec, planned, tell)
+    recording = merge([*([earlier] if earlier else []), Recording.of([run])])
+    reason = _reason_to_keep(run, files, force=request.force)
+    if not reason:
+        files.save_recording(recording)
+        files.save_profile(generate_from(recording, name=files.name))
+    return Trace(
+        run=run,
+        files=files,
+        written=not reason,
+        reason=reason,
+        recording=recording,
+        notes=notes,
+        status=_status(run, allow_incomplete=request.allow_incomplete),
+    )
+
+
+def _spec(request: TraceRequest, program: str) -> SandboxSpec:
+    return SandboxSpec(
+        program=os.fsencode(program),
+        argv=tuple(os.fsencode(argument) for argument in request.command),
+        environment=tuple(os.fsencode(f"{name}={value}") for name, value in request.environment.items()),
+        cwd=os.fsencode(request.cwd),
+        view=request.view,
+        network=request.network,
+        user_namespace=request.user_namespace,
+        uid=request.uid,
+        gid=request.gid,
+        binds=request.binds,
+        capabilities=frozenset(int(capability) for capability in request.capabilities),
+        timeout_s=request.timeout_s,
+        commit=os.fsencode(request.commit) if request.commit else None,
+        requirements={**DEFAULT_REQUIREMENTS, **dict.fromkeys(_NOT_WHILE_RECORDING, Requirement.OFF)},
+        allow_degraded=request.allow_degraded,
+    )
+
+
+def _run(
+    request: TraceRequest, spec: SandboxSpec, planned: Plan, tell: Callable[[str], None]
+) -> tuple[Run, tuple[str, ...]]:
+    """Start, watch and end the program; the run, and what the user should know of the sandbox it ran in."""
+    workload = _workload(request, spec)
+    with ExitStack() as stack:
+        output = _watch(request, stack)
+        writer = output.writer if output else None
+        sandbox = stack.enter_context(start(planned, stdout=writer, stderr=writer))
+        if output:
+            output.close_writer()
+        ready = sandbox.ready()
+        if ready.cgroup_id is None:
+            raise HardenError(
+                "the recorder needs a cgroup v2 that it can make a child in",
+                hint="mount cgroup2 (mount -t cgroup2 none /sys/fs/cgroup) and run as root; see `harden doctor`",
+            )
+        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id))
+        tell(f"recording {_shortened(redact_workload(workload).argv)}")
+        outcome, interrupted = _attend(request, spec, sandbox, ready, output, tell)
+        observations = recorder.stop()
+    run = build_run(
+        observations,
+        workload=workload,
+        status=RunStatus(
+            exit_status=outcome.exit_status,
+            signal=outcome.signal,
+            timed_out=outcome.timed_out,
+            interrupted=interrupted,
+        ),
+        changes=outcome.changes,
+        peaks=_peaks(outcome),
+        resolve=_host_file,
+    )
+    return redact_run(run), (*planned.notes, *sandbox.notes)
+
+
+def _shortened(argv: tuple[str, ...]) -> str:
+    """The command as one short line, without the secrets that would be masked in the file."""
+    text = " ".join(argv)
+    return text if len(text) <= _SHOWN_COMMAND else f"{text[:_SHOWN_COMMAND]}…"
+
+
+def _watch(request: TraceRequest, stack: ExitStack) -> OutputWatch | None:
+    if request.scenario is None or request.scenario.ready is None or request.scenario.ready.text is None:
+        return None
+    target: BinaryIO = sys.stdout.buffer
+    watch = OutputWatch(request.scenario.ready.text, target)
+    stack.callback(watch.join)
+    return watch
+
+
+def _attend(
+    request: TraceRequest,
+    spec: SandboxSpec,
+    sandbox: Sandbox,
+    ready: Ready,
+    output: OutputWatch | None,
+    tell: Callable[[str], None],
+) -> tuple[Outcome, bool]:
+    """Let the program run to its end; the second value tells whether a signal to harden ended it."""
+    with forwarding(sandbox) as received:
+        sandbox.open_gate()
+        if request.scenario:
+            drive(
+                request.scenario,
+                sandbox,
+                init_pid=ready.init_pid,
+                environment=request.environment,
+                cwd=spec.cwd,
+                output=output,
+                tell=tell,
+            )
+        while not sandbox.poll():
+            select.select([sandbox], [], [])
+        outcome = sandbox.wait()
+        by_key = outcome.signal in (signal.SIGINT, signal.SIGQUIT) and request.scenario is None and os.isatty(0)
+        return outcome, bool(received) or by_key
+
+
+def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
+    content = Path(os.fsdecode(spec.program)).read_bytes()
+    return Workload(
+        program=to_text(spec.program),
+        digest=digest(content),
+        build_id=build_id(content),
+        argv=tuple(to_text(argument) for argument in spec.argv),
+        cwd=to_text(spec.cwd),
+        environment=tuple(sorted(request.environment)),
+        environment_values={
+            name: to_text(os.fsencode(request.environment[name]))
+            for name in sorted(request.environment)
+            if name in request.stored_values
+        },
+        uid=request.uid,
+        gid=request.gid,
+        network=request.network,
+        user_namespace=request.user_namespace,
+        view=request.view,
+        binds=tuple(
+            StoredBind(source=to_text(bind.source), target=to_text(bind.target), writable=bind.writable)
+            for bind in request.binds
+        ),
+        capabilities=tuple(sorted(capability.name for capability in request.capabilities)),
+        scenario=to_text(os.fsencode(request.scenario_path)),
+    )
+
+
+def _host_file(path: bytes) -> bytes | None:
+    """The host's file at a path of the host view: what is no regular file there cannot be what the program ran."""
+    return path if stat.S_ISREG(_mode(path)) else None
+
+
+def _mode(path: bytes) -> int:
+    try:
+        return os.lstat(path).st_mode
+    except OSError:
+        return 0
+
+
+def _peaks(outcome: Outcome) -> dict[str, float]:
+    usage = outcome.usage
+    found = {
+        "elapsed_s": usage.elapsed_s,
+        "cpu_user_s": usage.cpu_user_s,
+        "cpu_system_s": usage.cpu_system_s,
+        "memory_bytes": usage.memory_peak_bytes,
+        "pids": usage.pids_peak,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _reason_to_keep(run: Run, files: ProfileFiles, *, force: bool) -> str:
+    """Why existing files must not be replaced after this run; empty when they may be."""
+    status = run.status
+    if force or status.interrupted or not (files.profile.exists() or files.recording.exists()):
+        return ""
+    if status.timed_out:
+        return "the program ran into --timeout"
+    if status.signal is not None:
+        return f"the program was ended by {signal.Signals(status.signal).name}"
+    if status.exit_status in (126, 127):
+        return f"the program ended with status {status.exit_status}"
+    return ""
+
+
+def _status(run: Run, *, allow_incomplete: bool) -> int:
+    if run.status.timed_out:
+        return 124
+    if run.status.signal is not None:
+        return 128 + run.status.signal
+    own = run.status.exit_status or 0
+    lost = run.completeness is not Completeness.COMPLETE and any(gap.kind in _LOSSES for gap in run.gaps)
+    return HardenError.exit_status if own == 0 and lost and not allow_incomplete else own
+
+
+def require_folder(path: Path) -> Path:
+    """`path`, made if it does not exist; UsageError when it is something else."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror}") from None
+    return path

@@ -1,0 +1,191 @@
+"""Drives a recorded program through its scenario: readiness, helper commands, signals, stop."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from harden.errors import HardenError
+from harden.launch.spawn import Sandbox
+from harden.model.scenario import Ready, Scenario, Step, Stop, signal_number
+
+__all__ = ["OutputWatch", "ScenarioFailed", "drive"]
+
+_POLL_S: Final = 0.02
+_TCP_LISTEN: Final = "0A"
+_DEFAULT_STOP: Final = Stop()
+
+
+class ScenarioFailed(HardenError):
+    """A step did not do what the scenario says; the program was ended."""
+
+
+class OutputWatch:
+    """Copies the program's output through and remembers whether a text has been in it."""
+
+    def __init__(self, text: str, target: BinaryIO) -> None:
+        self._wanted = text.encode()
+        self._target = target
+        self.found = threading.Event()
+        self._reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._copy, name="output-watch")
+        self._thread.start()
+
+    def _copy(self) -> None:
+        tail = b""
+        while data := os.read(self._reader, 65536):
+            self._target.write(data)
+            self._target.flush()
+            tail = (tail + data)[-(len(self._wanted) + len(data)) :]
+            if self._wanted in tail:
+                self.found.set()
+        os.close(self._reader)
+
+    def close_writer(self) -> None:
+        """Close this side's end, once the program holds its own. Safe to call again."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def join(self) -> None:
+        """Wait until every other writer is gone and everything is copied."""
+        self.close_writer()
+        self._thread.join()
+
+
+def drive(
+    scenario: Scenario,
+    sandbox: Sandbox,
+    *,
+    init_pid: int,
+    environment: Mapping[str, str],
+    cwd: bytes,
+    output: OutputWatch | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Take the started program through every step; ScenarioFailed names the step that went wrong.
+
+    After the last step a program that still runs gets SIGTERM, as if the scenario ended with `stop`.
+    """
+    if scenario.ready:
+        tell(f"waiting until ready ({_describe_ready(scenario.ready)})")
+        _wait_ready(scenario.ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output)
+    for number, step in enumerate(scenario.step, 1):
+        tell(f"step {number}: {_describe_step(step)}")
+        _run_step(number, step, sandbox, environment=environment, cwd=cwd)
+    if scenario.step and not sandbox.poll():
+        _stop(len(scenario.step), _DEFAULT_STOP, sandbox)
+
+
+def _wait_ready(
+    ready: Ready,
+    sandbox: Sandbox,
+    *,
+    init_pid: int,
+    environment: Mapping[str, str],
+    cwd: bytes,
+    output: OutputWatch | None,
+) -> None:
+    if ready.seconds is not None:
+        _ended_within(sandbox, ready.seconds)
+    deadline = time.monotonic() + ready.within_s
+    while not _is_ready(ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output):
+        if _ended_within(sandbox, _POLL_S):
+            raise ScenarioFailed(f"the program ended before it was ready ({_describe_ready(ready)})")
+        if time.monotonic() > deadline:
+            raise ScenarioFailed(
+                f"the program was not ready ({_describe_ready(ready)}) within {ready.within_s:g} s",
+                hint="raise ready.within_s, or check what the program waits for",
+            )
+
+
+def _is_ready(
+    ready: Ready,
+    sandbox: Sandbox,
+    *,
+    init_pid: int,
+    environment: Mapping[str, str],
+    cwd: bytes,
+    output: OutputWatch | None,
+) -> bool:
+    if ready.port is not None:
+        return _listens(init_pid, ready.port)
+    if ready.path is not None:
+        found = sandbox.enter(("test", "-e", ready.path), environment=environment, cwd=cwd)
+        return found.wait(ready.within_s) == 0
+    if ready.text is not None:
+        return output is not None and output.found.is_set()
+    return True
+
+
+def _listens(init_pid: int, port: int) -> bool:
+    """Whether anything in the sandbox's network namespace listens on a TCP port (proc_pid_net(5))."""
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path(f"/proc/{init_pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+        except FileNotFoundError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == _TCP_LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
+def _run_step(number: int, step: Step, sandbox: Sandbox, *, environment: Mapping[str, str], cwd: bytes) -> None:
+    if sandbox.poll():
+        raise ScenarioFailed(f"step {number} ({_describe_step(step)}): the program has ended already")
+    if step.run is not None:
+        helper = sandbox.enter(step.run, environment=environment, cwd=cwd, stdout=sys.stderr.fileno())
+        try:
+            status = helper.wait(step.within_s)
+        except TimeoutError:
+            helper.kill()
+            raise ScenarioFailed(
+                f"step {number} ({_describe_step(step)}): not done within {step.within_s:g} s"
+            ) from None
+        if status != step.expect_status:
+            raise ScenarioFailed(f"step {number} ({_describe_step(step)}): status {status}, not {step.expect_status}")
+    elif step.signal is not None:
+        sandbox.signal(signal_number(step.signal))
+    elif step.idle_s is not None:
+        _ended_within(sandbox, step.idle_s)
+    elif step.stop is not None:
+        _stop(number, step.stop, sandbox)
+
+
+def _stop(number: int, stop: Stop, sandbox: Sandbox) -> None:
+    sandbox.signal(signal_number(stop.signal))
+    if not _ended_within(sandbox, stop.within_s):
+        raise ScenarioFailed(f"step {number} (stop): the program still runs {stop.within_s:g} s after SIG{stop.signal}")
+    if stop.expect_status is not None and (status := sandbox.wait().status) != stop.expect_status:
+        raise ScenarioFailed(f"step {number} (stop): status {status}, not {stop.expect_status}")
+
+
+def _ended_within(sandbox: Sandbox, seconds: float) -> bool:
+    return bool(select.select([sandbox], [], [], seconds)[0])
+
+
+def _describe_ready(ready: Ready) -> str:
+    if ready.port is not None:
+        return f"port {ready.port} listens"
+    if ready.path is not None:
+        return f"{ready.path} exists"
+    if ready.text is not None:
+        return f"output contains {ready.text!r}"
+    return f"{ready.seconds:g} s pass"
+
+
+def _describe_step(step: Step) -> str:
+    if step.run is not None:
+        return f"run {' '.join(step.run)}"
+    if step.signal is not None:
+        return f"signal {step.signal}"
+    if step.idle_s is not None:
+        return f"idle {step.idle_s:g} s"
+    return f"stop with {step.stop.signal}" if step.stop else "nothing"

@@ -1,0 +1,32 @@
+"""The recorder: eBPF programs that watch the tasks of one cgroup, and the reading of what they saw.
+
+    recorder = Recorder.attach(cgroup_id)         # loads and attaches; a thread drains the ring buffer
+    ...                                           # open the gate: the payload's execve starts its recording
+    observations = recorder.stop()                # detaches, flushes, reads every map; also on leaving `with`
+    run = build_run(observations, workload=…, host=…, status=…, changes=(…), peaks={…}, resolve=…)
+
+`attach(cgroup_id)` takes the cgroup v2 id (the inode number of its folder). A task is recorded from the first execve
+that it completes inside that cgroup or a descendant while the recorder is attached; everything it forks is recorded
+from its first instruction. Tasks of the cgroup that never exec (a sandbox's PID 1, set-up code) are not recorded, nor
+is the execve that starts the payload. Call `stop()` after the payload's tasks have been waited for or killed.
+
+`build_run(observations, *, workload, status, host=None, changes=(), peaks={}, resolve=None)` is pure apart from what
+`resolve` reads: `resolve(path: bytes) -> bytes | None` gives the host file that shows `path` of the sandbox, for
+digests, build ids and loaders (None: unknown). `host_of(observations)` is the `Host` of this machine.
+
+`probe_recorder()` tries every program by loading it and says what is missing and how to get it (for `harden doctor`).
+
+Paths: `resolution=object` paths come from the kernel's own dentries, from the root of the mount namespace;
+`resolution=lexical` ones are the given name joined to the resolved folder, with `.`, `..` and `//` removed as text.
+Where symbolic links led to an object, the name that was given is recorded too, as looked at (`stat`); not for a chdir
+by a relative name, which can no longer be joined to the folder that was left.
+"""
+
+from __future__ import annotations
+
+from harden.trace.observations import Observations
+from harden.trace.probe import ProgramState, probe_recorder
+from harden.trace.recorder import Recorder
+from harden.trace.run import build_run, host_of
+
+__all__ = ["Observations", "ProgramState", "Recorder", "build_run", "host_of", "probe_recorder"]

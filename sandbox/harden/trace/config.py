@@ -1,0 +1,48 @@
+"""What the kernel side is told before it is loaded: whom to record, and how to read which call."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from harden.model.arch import Arch
+from harden.model.syscall import numbers
+from harden.model.syscall_argument import ARGUMENT_ROWS, ArgumentRow
+from harden.trace.calls import CALLS, CallRow
+from harden.trace.layout import COMBINATIONS, SYSCALLS
+
+__all__ = ["encode_config"]
+
+_ARGUMENTS: Final = 3
+_HEADER: Final = struct.Struct("=QQII")
+_CALL: Final = struct.Struct("=8BII")
+_ARGUMENT: Final = struct.Struct("=3Q3BB4x")
+_TRAIT_ARGUMENTS: Final = 1
+_TRAIT_EXIT: Final = 2
+
+
+def encode_config(*, arch: Arch, cgroup_id: int, seed: int, combinations: int = COMBINATIONS) -> bytes:
+    """`struct recorder_config` for one recorder. `seed` (64 bits) makes path hashes unpredictable to the program."""
+    known = {number: name for name, number in numbers(arch).items() if number < SYSCALLS}
+    calls, arguments, traits = bytearray(), bytearray(), bytearray()
+    for number in range(SYSCALLS):
+        name = known.get(number, "")
+        call, argument = CALLS.get(name), ARGUMENT_ROWS.get(name)
+        calls += _encode_call(call) if call else bytes(_CALL.size)
+        arguments += _encode_argument(argument) if argument else bytes(_ARGUMENT.size)
+        traits.append((_TRAIT_EXIT if call else 0) | (_TRAIT_ARGUMENTS if argument else 0))
+    return _HEADER.pack(cgroup_id, seed, combinations, 0) + bytes(calls) + bytes(arguments) + bytes(traits)
+
+
+def _encode_call(row: CallRow) -> bytes:
+    positions = (row.path, row.dirfd, row.flags, row.path2, row.dirfd2)
+    return _CALL.pack(row.kind, *positions, row.condition, 0, row.flag_mask, 0)
+
+
+def _encode_argument(row: ArgumentRow) -> bytes:
+    if len(row.arguments) > _ARGUMENTS:
+        raise ValueError(f"{row.syscall}: at most {_ARGUMENTS} arguments are recorded")
+    missing = (0,) * (_ARGUMENTS - len(row.arguments))
+    masks = (*(argument.mask for argument in row.arguments), *missing)
+    positions = (*(argument.index for argument in row.arguments), *missing)
+    return _ARGUMENT.pack(*masks, *positions, len(row.arguments))

@@ -1,0 +1,191 @@
+"""Names for what was counted: calls, their arguments, and capability checks."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from harden.model.arch import Arch
+from harden.model.capability import Capability
+from harden.model.path_text import to_text
+from harden.model.recording import (
+    ArgumentsSeen,
+    CapabilityNamespace,
+    CapabilitySeen,
+    SyscallSeen,
+)
+from harden.model.syscall import name_of
+from harden.model.syscall_argument import ARGUMENT_ROWS
+from harden.trace.errno_name import errno_name
+from harden.trace.layout import ArgumentKey, CapabilityKey, CapabilityMark, Event, EventKind, Mark
+from harden.trace.observations import Observations
+from harden.trace.place import join, path_of_names
+
+__all__ = [
+    "ABI_NATIVE",
+    "Program",
+    "decode_arguments",
+    "decode_capabilities",
+    "decode_programs",
+    "decode_syscalls",
+    "program_text",
+]
+
+ABI_NATIVE: Final = 0
+_ABI_X32: Final = 1
+_ABI_COMPAT: Final = 2
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """One executable as the kernel started it; paths are the sandbox's."""
+
+    path: bytes
+    """The script for a script, else the program's file with symlinks resolved; `memfd:NAME` for one without a path."""
+    file: bytes
+    """The file that the kernel mapped: the interpreter for a script, else `path`."""
+    loader: bytes
+    """The dynamic loader; empty for a static program."""
+    argv0: bytes
+
+
+def decode_programs(events: tuple[Event, ...]) -> dict[int, Program]:
+    """Executables by the number that every other observation has."""
+    found = {}
+    for event in events:
+        if event.kind == EventKind.EXECUTABLE:
+            anonymous = event.marks & Mark.INTERNAL and not event.string
+            file = _own_name(event.base) if anonymous else path_of_names(event.base)
+            found[event.key.executable] = Program(
+                path=join(path_of_names(event.base2), event.string) if event.string else file,
+                file=file,
+                loader=path_of_names(event.loader) if event.loader else b"",
+                argv0=event.argv0,
+            )
+    return found
+
+
+def _own_name(names: bytes) -> bytes:
+    """`memfd:NAME`, never something that could be taken for a path."""
+    name = names.split(b"\0")[0]
+    return name if name.startswith(b"memfd:") else b"memfd:" + name
+
+
+def program_text(programs: Mapping[int, Program], number: int) -> str:
+    """Path text of an executable; empty when its event was lost."""
+    program = programs.get(number)
+    return to_text(program.path) if program else ""
+
+
+def decode_syscalls(observations: Observations, programs: Mapping[int, Program]) -> tuple[SyscallSeen, ...]:
+    """Calls per executable and ABI, sorted."""
+    made: Counter[tuple[str, Arch, int]] = Counter()
+    failed: dict[tuple[str, Arch, int], Counter[str]] = defaultdict(Counter)
+    for key, count in observations.counts.items():
+        arch = _arch(observations.arch, key.abi)
+        if arch is None:
+            continue
+        call = (program_text(programs, key.executable), arch, key.nr)
+        if key.error:
+            failed[call][errno_name(key.error)] += count
+        else:
+            made[call] += count
+    return tuple(
+        sorted(
+            SyscallSeen(
+                executable=executable,
+                arch=arch,
+                nr=nr,
+                name=name_of(arch, nr),
+                # A call that the program's own filter refused has an end but no beginning.
+                count=max(made[executable, arch, nr], failed[executable, arch, nr].total()),
+                errors=dict(sorted(failed[executable, arch, nr].items())),
+            )
+            for executable, arch, nr in made.keys() | failed.keys()
+        )
+    )
+
+
+def _arch(native: Arch, abi: int) -> Arch | None:
+    if abi == ABI_NATIVE:
+        return native
+    if native is Arch.X86_64:
+        return {_ABI_X32: Arch.X32, _ABI_COMPAT: Arch.I386}.get(abi)
+    return None
+
+
+def decode_arguments(observations: Observations, programs: Mapping[int, Program]) -> tuple[ArgumentsSeen, ...]:
+    """Combinations of arguments per executable and call, sorted; calls with too many have one entry without values."""
+    arch = observations.arch
+    found: Counter[tuple[str, str, tuple[int, ...] | None]] = Counter()
+    overflowing = {
+        key for key, distinct in observations.combinations.items() if distinct > observations.combination_limit
+    }
+    unknown = {(program_text(programs, key.executable), name_of(arch, key.nr)) for key in overflowing}
+    for key, count in observations.arguments.items():
+        executable, name = program_text(programs, key.executable), name_of(arch, key.nr)
+        if (executable, name) not in unknown:
+            found[executable, name, _values(key, name)] += count
+    for call in decode_syscalls(observations, programs) if unknown else ():
+        if call.arch is arch and (call.executable, call.name) in unknown:
+            found[call.executable, call.name, None] += call.count
+    in_order = sorted(found.items(), key=lambda item: (*item[0][:2], item[0][2] or ()))
+    return tuple(
+        ArgumentsSeen(executable=executable, arch=arch, name=name, values=values, count=count)
+        for (executable, name, values), count in in_order
+    )
+
+
+def _values(key: ArgumentKey, name: str) -> tuple[int, ...]:
+    return (key.value0, key.value1, key.value2)[: len(ARGUMENT_ROWS[name].arguments)]
+
+
+def decode_capabilities(observations: Observations, programs: Mapping[int, Program]) -> tuple[CapabilitySeen, ...]:
+    """Capability checks, sorted."""
+    found: Counter[tuple[str, str, CapabilityNamespace, bool, bool, str]] = Counter()
+    for key, count in observations.capabilities.items():
+        found[
+            program_text(programs, key.executable),
+            _capability_name(key.capability),
+            _namespace(key.marks),
+            bool(key.marks & CapabilityMark.GRANTED),
+            bool(key.marks & (CapabilityMark.NOAUDIT | CapabilityMark.OVERRIDDEN))
+            or key.stack in observations.probing_stacks,
+            _call_name(observations.arch, key),
+        ] += count
+    return tuple(
+        sorted(
+            CapabilitySeen(
+                executable=executable,
+                capability=capability,
+                namespace=namespace,
+                granted=granted,
+                probing=probing,
+                syscall=syscall,
+                count=count,
+            )
+            for (executable, capability, namespace, granted, probing, syscall), count in found.items()
+        )
+    )
+
+
+def _namespace(marks: int) -> CapabilityNamespace:
+    if marks & CapabilityMark.HOST:
+        return CapabilityNamespace.HOST
+    return CapabilityNamespace.NESTED if marks & CapabilityMark.NESTED else CapabilityNamespace.SANDBOX
+
+
+def _capability_name(number: int) -> str:
+    try:
+        return Capability(number).name
+    except ValueError:
+        return f"CAP_{number}"
+
+
+def _call_name(native: Arch, key: CapabilityKey) -> str:
+    if key.nr < 0:
+        return ""
+    arch = _arch(native, _ABI_COMPAT) if key.marks & CapabilityMark.COMPAT else native
+    return name_of(arch, key.nr) if arch else ""

@@ -1,0 +1,180 @@
+"""What the kernel side and user space exchange, as layout.h has it: keys of maps, events of the ring buffer.
+
+All integers are in the machine's byte order; no structure has padding that is not named.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, TypeVar
+
+__all__ = [
+    "COMBINATIONS",
+    "EXEC_NR",
+    "FLAG_NAMED",
+    "KILLED_NR",
+    "LOSSES",
+    "SYSCALLS",
+    "ArgumentKey",
+    "CapabilityKey",
+    "CapabilityMark",
+    "CombinationKey",
+    "CountKey",
+    "Event",
+    "EventKind",
+    "Mark",
+    "SeenKey",
+    "parse_event",
+    "parse_records",
+    "unpack_entries",
+]
+
+SYSCALLS: Final = 512
+"""Numbers of the native ABI that have rows and per-task counters."""
+COMBINATIONS: Final = 64
+"""Distinct arguments kept per executable and call."""
+EXEC_NR: Final = 0xFFFF
+"""Number in a SeenKey that counts execs: `executable` is who called (0: the launcher), `hash` what ran."""
+
+KILLED_NR: Final = 0xFFFE
+"""Number in a SeenKey of a process that outlived the program and was killed: `hash` is its process id."""
+FLAG_NAMED: Final = 1 << 31
+"""In a file key's flags: the name by which an object was reached that has an event of its own."""
+
+LOSSES: Final = ("ring_full", "map_full", "no_memory", "tasks", "unreadable", "truncated", "detached", "mappings")
+
+
+class CountKey(NamedTuple):
+    """Calls made (`error` 0), or those of them that ended with an errno."""
+
+    executable: int
+    abi: int
+    nr: int
+    error: int
+
+
+class ArgumentKey(NamedTuple):
+    """One combination of a call's arguments; unused values are 0."""
+
+    executable: int
+    nr: int
+    value0: int
+    value1: int
+    value2: int
+
+
+class CombinationKey(NamedTuple):
+    """A call whose distinct combinations are counted."""
+
+    executable: int
+    nr: int
+
+
+class SeenKey(NamedTuple):
+    """One distinct thing done to a path or socket."""
+
+    hash: int
+    anchor: int
+    executable: int
+    nr: int
+    error: int
+    flags: int
+    mode: int
+
+
+class CapabilityKey(NamedTuple):
+    """A capability check; `stack` is negative where the kernel stack was not taken."""
+
+    executable: int
+    nr: int
+    stack: int
+    capability: int
+    marks: int
+
+
+class CapabilityMark:
+    """Bits of CapabilityKey.marks."""
+
+    NOAUDIT: Final = 1
+    OVERRIDDEN: Final = 2
+    HOST: Final = 4
+    GRANTED: Final = 8
+    COMPAT: Final = 16
+    NESTED: Final = 32
+
+
+class EventKind:
+    """Values of Event.kind."""
+
+    EXECUTABLE: Final = 0
+    FILE: Final = 1
+    SOCKET: Final = 2
+
+
+class Mark:
+    """Bits of Event.marks."""
+
+    OBJECT: Final = 1
+    TRUNCATED: Final = 2
+    DETACHED: Final = 4
+    INTERNAL: Final = 8
+    """Of an executable: it has no path, `base` is its own name (memfd_create(2))."""
+
+
+class Event(NamedTuple):
+    """Something new. Folders and objects (`base`, `base2`, `loader`) are names, leaf first, each with its NUL."""
+
+    key: SeenKey
+    pid: int
+    kind: int
+    marks: int
+    string: bytes
+    string2: bytes
+    base: bytes
+    base2: bytes
+    loader: bytes
+    argv0: bytes
+
+
+_KEYS: Final[Mapping[type, struct.Struct]] = {
+    CountKey: struct.Struct("=IIIi"),
+    ArgumentKey: struct.Struct("=IIQQQ"),
+    CombinationKey: struct.Struct("=II"),
+    SeenKey: struct.Struct("=QQIHhII"),
+    CapabilityKey: struct.Struct("=IiiHH"),
+}
+_EVENT: Final = struct.Struct("=QQIHhIIIHH8H")
+_SEGMENTS: Final = 6
+
+
+K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, SeenKey, CapabilityKey)
+
+
+def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
+    """The entries of a map from keys of `type_` to 64-bit counts, given as keys and values one after the other."""
+    key = _KEYS[type_]
+    entry = struct.Struct(key.format + "Q")
+    return {type_(*fields[:-1]): fields[-1] for fields in entry.iter_unpack(data)}
+
+
+def parse_records(data: bytes) -> Iterator[bytes]:
+    """The records of the drained ring buffer, each behind its 32-bit size."""
+    offset = 0
+    while offset < len(data):
+        (size,) = struct.unpack_from("=I", data, offset)
+        yield data[offset + 4 : offset + 4 + size]
+        offset += 4 + size
+
+
+def parse_event(record: bytes) -> Event:
+    """One record as an event; ValueError when its segments do not fit in it."""
+    fields = _EVENT.unpack_from(record)
+    position = _EVENT.size
+    segments = []
+    for length in fields[10 : 10 + _SEGMENTS]:
+        segments.append(record[position : position + length])
+        position += length
+    if position != len(record):
+        raise ValueError(f"an event of {len(record)} bytes has segments up to {position}")
+    return Event(SeenKey(*fields[:7]), fields[7], fields[8], fields[9], *segments)

@@ -1,0 +1,43 @@
+"""What the recorder brings back: the content of its maps and the events, not yet given names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from harden.model.arch import Arch
+from harden.trace.layout import (
+    COMBINATIONS,
+    ArgumentKey,
+    CapabilityKey,
+    CombinationKey,
+    CountKey,
+    Event,
+    SeenKey,
+)
+
+__all__ = ["Observations"]
+
+
+class Observations(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one recorder saw. `build_run` turns it into a Run."""
+
+    recorder: str
+    """The backend and the hooks it used."""
+    arch: Arch
+    """The ABI whose numbers are native."""
+    events: tuple[Event, ...] = ()
+    """In the order they came: one per distinct executable, path operation and socket operation."""
+    seen: Mapping[SeenKey, int] = {}
+    """How often each event's key was seen."""
+    counts: Mapping[CountKey, int] = {}
+    arguments: Mapping[ArgumentKey, int] = {}
+    combinations: Mapping[CombinationKey, int] = {}
+    combination_limit: int = COMBINATIONS
+    """More distinct combinations than this, and a call's arguments are unknown."""
+    capabilities: Mapping[CapabilityKey, int] = {}
+    probing_stacks: frozenset[int] = frozenset()
+    """Stacks of capability checks that only look."""
+    losses: Mapping[str, int] = {}
+    """Why something is missing, to how often; see `decode_gaps`."""

@@ -1,0 +1,25 @@
+"""Paths from what the kernel side sends: names leaf first, and strings as the program gave them."""
+
+from __future__ import annotations
+
+import posixpath
+
+__all__ = ["folder_of", "join", "path_of_names"]
+
+
+def path_of_names(names: bytes) -> bytes:
+    """The absolute path of names that come leaf first, each with its NUL; no names are the root."""
+    return b"/" + b"/".join(reversed(names.split(b"\0")[:-1]))
+
+
+def join(base: bytes, name: bytes) -> bytes:
+    """`name` below the folder `base`, without `//`, `.` and `..`.
+
+    This is text only: where a folder before `..` is a symbolic link, the kernel goes elsewhere.
+    """
+    return posixpath.normpath(base.rstrip(b"/") + b"/" + name.lstrip(b"/"))
+
+
+def folder_of(path: bytes) -> bytes:
+    """The folder that holds `path`."""
+    return posixpath.dirname(path)

@@ -1,0 +1,185 @@
+"""The recorder's life: load, attach, drain in a thread, stop."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final
+
+from harden.errors import HardenError
+from harden.kernel.host import native_arch
+from harden.model.arch import Arch
+from harden.trace.bpf_object import BpfObject, LoadError, trampoline_errno
+from harden.trace.config import encode_config
+from harden.trace.kernel_stack import hides_symbols, probing_stacks
+from harden.trace.layout import (
+    COMBINATIONS,
+    LOSSES,
+    ArgumentKey,
+    CapabilityKey,
+    CombinationKey,
+    CountKey,
+    SeenKey,
+    parse_event,
+    parse_records,
+    unpack_entries,
+)
+from harden.trace.observations import Observations
+
+__all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "Recorder"]
+
+ESSENTIAL_PROGRAMS: Final = ("process_exec", "process_fork", "process_exit", "call_enter", "call_exit")
+"""Attached in this order: a task is known before its calls are counted."""
+FLUSH_PROGRAM: Final = "flush_task"
+CAPABILITY_HOOKS: Final = {
+    "fexit": ("capability_fexit",),
+    "tracepoint": ("capability_tracepoint",),
+    "kprobe": ("capability_kprobe", "capability_kretprobe"),
+}
+"""Ways to see cap_capable, best first. fexit and kprobe see whether the check is audited, the tracepoint does not."""
+
+_DRAIN_MS: Final = 20
+_MEMORY_LIMIT: Final = 256 << 20
+
+
+class Recorder:
+    """Records one cgroup from `attach` to `stop`. Recorders do not see each other's cgroups."""
+
+    def __init__(self, bpf: BpfObject, *, arch: Arch, capability_hook: str, combinations: int) -> None:
+        self._bpf = bpf
+        self._arch = arch
+        self._combinations = combinations
+        self.description = f"bpf (tp_btf; capabilities: {capability_hook})"
+        """The backend and its hooks, as a recording names them."""
+        self._observations: Observations | None = None
+        self._drain_error: HardenError | None = None
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._drain_until_stopped, name="harden-recorder", daemon=True)
+
+    @classmethod
+    def attach(
+        cls,
+        cgroup_id: int,
+        *,
+        combinations: int = COMBINATIONS,
+        capability_hooks: Sequence[str] = tuple(CAPABILITY_HOOKS),
+    ) -> Recorder:
+        """Load and attach for the cgroup v2 with this id (its folder's inode number) and its descendants.
+
+        `combinations` bounds the distinct arguments kept per executable and call. Raises HardenError when an essential
+        program cannot be loaded, with what would fix it.
+        """
+        arch = native_arch()
+        seed = int.from_bytes(os.urandom(8), "little")
+        config = encode_config(arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations)
+        bpf, hook = _load(config, capability_hooks)
+        try:
+            bpf.open_ring("events", _MEMORY_LIMIT)
+            recorder = cls(bpf, arch=arch, capability_hook=hook, combinations=combinations)
+            for program in ESSENTIAL_PROGRAMS:
+                bpf.attach(program)
+        except BaseException:
+            bpf.close()
+            raise
+        recorder._thread.start()
+        return recorder
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def poll(self) -> int:
+        """Take what the ring buffer holds now; the thread does the same all the time. Returns the number of events."""
+        with self._lock:
+            return self._bpf.drain(0) if self._observations is None else 0
+
+    def stop(self) -> Observations:
+        """Detach, take the counters of tasks that still live, read everything; the same value when called again."""
+        if self._observations is None:
+            self._stopping.set()
+            self._thread.join()
+            if self._drain_error is not None:
+                raise self._drain_error
+            self._bpf.detach()
+            self._bpf.iterate(FLUSH_PROGRAM)
+            self._bpf.drain(0)
+            self._observations = self._read()
+            self._bpf.close()
+        return self._observations
+
+    def close(self) -> None:
+        """Unload without reading; does nothing after `stop()`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._bpf.close()
+
+    def _drain_until_stopped(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                with self._lock:
+                    self._bpf.drain(_DRAIN_MS)
+        except HardenError as error:
+            self._drain_error = error
+
+    def _read(self) -> Observations:
+        bpf = self._bpf
+        losses = dict(zip(LOSSES, struct.unpack_from(f"={len(LOSSES)}Q", bpf.read(".data.state"), 4), strict=True))
+        losses["memory"] = bpf.overflows()
+        losses["skipped"] = bpf.misses()
+        capabilities = unpack_entries(CapabilityKey, bpf.read("capabilities"))
+        stacks = bpf.read("stacks") if any(key.stack >= 0 for key in capabilities) else b""
+        # Said where the recording names its recorder: more is then taken for needed, nothing is missing.
+        hidden = "; kernel symbols hidden, so checks that only look count as real" if stacks and hides_symbols() else ""
+        return Observations(
+            recorder=self.description + hidden,
+            arch=self._arch,
+            events=tuple(parse_event(record) for record in parse_records(bpf.records())),
+            seen=unpack_entries(SeenKey, bpf.read("seen")),
+            counts=unpack_entries(CountKey, bpf.read("counts")),
+            arguments=unpack_entries(ArgumentKey, bpf.read("arguments")),
+            combinations=unpack_entries(CombinationKey, bpf.read("combinations")),
+            combination_limit=self._combinations,
+            capabilities=capabilities,
+            probing_stacks=probing_stacks(stacks),
+            losses={name: count for name, count in losses.items() if count},
+        )
+
+
+def _load(config: bytes, hooks: Sequence[str]) -> tuple[BpfObject, str]:
+    """The loaded object and the capability hook in use, which is attached: the first that the kernel takes."""
+    refused: list[LoadError] = []
+    for hook in hooks:
+        refusal = trampoline_errno() if hook == "fexit" else 0
+        if refusal:
+            refused.append(LoadError("load capability_fexit", refusal, "", program="capability_fexit"))
+            continue
+        bpf = BpfObject()
+        unused = [program for other, programs in CAPABILITY_HOOKS.items() if other != hook for program in programs]
+        try:
+            bpf.disable(unused)
+            bpf.fill(".rodata.config", config)
+            bpf.load()
+            for program in CAPABILITY_HOOKS[hook]:
+                bpf.attach(program)
+        except LoadError as error:
+            bpf.close()
+            if error.program not in CAPABILITY_HOOKS[hook]:
+                raise
+            refused.append(error)
+        except BaseException:
+            bpf.close()
+            raise
+        else:
+            return bpf, hook
+    raise HardenError(
+        "recording: this kernel offers no hook for capability checks: "
+        + "; ".join(f"{error.program}: {os.strerror(error.errno)}" for error in refused),
+        hint="it needs one of: fexit on cap_capable, the tracepoint capability:cap_capable, kprobes",
+    )

@@ -1,0 +1,40 @@
+"""The recorder's programs as features of the host, for `harden doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harden.model.host_feature import HostFeature
+from harden.trace.probe import ProgramState
+
+__all__ = ["recorder_features"]
+
+
+def recorder_features(states: Sequence[ProgramState]) -> tuple[HostFeature, ...]:
+    """One feature for what every recording needs, one for the hooks on capability checks: any of those is enough."""
+    essential = [state for state in states if state.essential]
+    hooks: dict[str, list[ProgramState]] = {}
+    for state in states:
+        if not state.essential:
+            hooks.setdefault(state.capability_hook, []).append(state)
+    working = [hook for hook, programs in hooks.items() if all(state.works for state in programs)]
+    broken = next((state for state in essential if not state.works), None)
+    refused = next((state for programs in hooks.values() for state in programs if not state.works), None)
+    return (
+        HostFeature(
+            feature="bpf-recorder",
+            works=broken is None,
+            required=True,
+            detail=f"{len(essential)} tracepoint programs load" if broken is None else broken.reason,
+            lost="harden trace records nothing",
+            fix=broken.hint if broken else "",
+        ),
+        HostFeature(
+            feature="bpf-capabilities",
+            works=bool(working),
+            required=True,
+            detail=f"hooks that work: {', '.join(working)}" if working else (refused.reason if refused else "no hook"),
+            lost="harden trace cannot see which capabilities are needed, and refuses",
+            fix=refused.hint if refused and not working else "",
+        ),
+    )

@@ -1,0 +1,82 @@
+"""From observations to a Run of the recording."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+
+import harden
+from harden.model.outcome import Change
+from harden.model.recording import ExecutableSeen, Gap, GapKind, Host, Run, RunStatus
+from harden.model.workload import Workload
+from harden.trace.decode import (
+    decode_arguments,
+    decode_capabilities,
+    decode_programs,
+    decode_syscalls,
+)
+from harden.trace.decode_files import decode_files
+from harden.trace.decode_gaps import decode_gaps
+from harden.trace.decode_sockets import decode_sockets, socket_paths
+from harden.trace.executables import Resolve, describe_executables
+from harden.trace.observations import Observations
+from harden.trace.script import describe_interpreters
+
+__all__ = ["build_run", "host_of"]
+
+
+def host_of(observations: Observations) -> Host:
+    """This machine, as far as it explains what was seen."""
+    library, version = platform.libc_ver()
+    return Host(
+        kernel=platform.release(),
+        arch=observations.arch,
+        recorder=observations.recorder,
+        libc=f"{library} {version}".strip(),
+    )
+
+
+def build_run(
+    observations: Observations,
+    *,
+    workload: Workload,
+    status: RunStatus,
+    host: Host | None = None,
+    changes: Sequence[Change] = (),
+    peaks: Mapping[str, float] | None = None,
+    resolve: Resolve | None = None,
+) -> Run:
+    """The run that these observations and circumstances are. The same observations give the same value.
+
+    `resolve` gives the host file for a path of the sandbox, for digests and build ids; without it they stay empty.
+    """
+    programs = decode_programs(observations.events)
+    paths = socket_paths(observations.events)
+    through, scripts = describe_interpreters(programs.values(), resolve)
+    files = tuple(sorted({*decode_files(observations, programs, paths), *through}))
+    gaps = decode_gaps(observations, programs)
+    if status.interrupted:
+        gaps = tuple(sorted((*gaps, Gap(kind=GapKind.INTERRUPTED, detail="the recording was interrupted"))))
+    return Run(
+        workload=workload,
+        host=host_of(observations) if host is None else host,
+        harden=harden.__version__,
+        status=status,
+        executables=_with_scripts(describe_executables(programs, files, resolve), scripts),
+        syscalls=decode_syscalls(observations, programs),
+        arguments=decode_arguments(observations, programs),
+        capabilities=decode_capabilities(observations, programs),
+        files=files,
+        sockets=decode_sockets(observations, programs, paths),
+        changes=tuple(changes),
+        gaps=gaps,
+        peaks=dict(peaks or {}),
+    )
+
+
+def _with_scripts(
+    executables: tuple[ExecutableSeen, ...], scripts: tuple[ExecutableSeen, ...]
+) -> tuple[ExecutableSeen, ...]:
+    """Both, sorted by path; what ran by itself too is described by that."""
+    by_path = {seen.path: seen for seen in (*scripts, *executables)}
+    return tuple(by_path[path] for path in sorted(by_path))

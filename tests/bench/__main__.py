@@ -1,0 +1,114 @@
+"""`make bench`: what harden costs, each figure beside what it is compared with, taken in turns in one run.
+
+Only the ratios mean something: they are the medians of pairs measured one after the other. The figures are kept in
+build/bench.json. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harden.render.profile_toml import render_profile
+from tests import recordings
+from tests.conftest import ROOT, compile_victim
+from tests.e2e.jobs import HARDEN, environment, harden
+
+TURNS = 9
+SPINS = 2_000_000
+
+Measure = Callable[[], float]
+
+
+def seconds_of(*command: str, cwd: Path, statuses: tuple[int, ...] = (0,)) -> Measure:
+    """The wall-clock time of a whole process."""
+
+    def measure() -> float:
+        start = time.perf_counter()
+        done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, check=False)
+        elapsed = time.perf_counter() - start
+        assert done.returncode in statuses, (command, done.returncode, done.stderr)
+        return elapsed
+
+    return measure
+
+
+def printed_by(*command: str, cwd: Path) -> Measure:
+    """The figure that a process prints about itself."""
+    return lambda: float(
+        subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, check=True).stdout.split()[0]
+    )
+
+
+def traced_neighbour(spin: str, folder: Path) -> Measure:
+    """The figure of a process outside the sandbox, while something is recorded."""
+
+    def measure() -> float:
+        argv = [str(HARDEN), "trace", "--name", "idle", "--", "/bin/sh", "-c", "echo up; exec sleep 60"]
+        with subprocess.Popen(
+            argv, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as recorder:
+            assert recorder.stdout
+            assert recorder.stdout.readline() == b"up\n"
+            figure = printed_by(spin, str(SPINS), cwd=folder)()
+            recorder.terminate()
+        return figure
+
+    return measure
+
+
+def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
+    """Each row: what is measured, what it is compared with, and how to take both figures."""
+    spin = str(compile_victim("spin", static=True))
+    python, true = sys.executable, "/bin/true"
+    for name, command in (("true", (true,)), ("spin", (spin, str(SPINS)))):
+        harden("trace", "--name", name, "--", *command, cwd=folder)
+    profile = render_profile(recordings.small_profile())
+    for name, count in (("one", 1), ("many", 200)):
+        (folder / name).mkdir()
+        for number in range(count):
+            (folder / name / f"p{number}.profile.toml").write_bytes(profile)
+    run = (str(HARDEN), "run", "-p")
+    check = (str(HARDEN), "check", "--policy", "strict")
+    bare_spin = printed_by(spin, str(SPINS), cwd=folder)
+    started = seconds_of(*run, "true.profile.toml", cwd=folder)
+    one = seconds_of(*check, cwd=folder / "one", statuses=(0, 1))
+    found = [
+        ("harden run /bin/true", "bare", started, seconds_of(true, cwd=folder)),
+        ("2 M getppid, recorded", "bare",
+         printed_by(str(HARDEN), "trace", "--name", "spin", "--", spin, str(SPINS), cwd=folder), bare_spin),
+        ("2 M getppid beside a recording", "bare", traced_neighbour(spin, folder), bare_spin),
+        ("2 M getppid, harden run", "bare", printed_by(*run, "spin.profile.toml", cwd=folder), bare_spin),
+        ("harden check, 1 profile", "bare Python", one, seconds_of(python, "-I", "-c", "pass", cwd=folder)),
+        ("harden check, 200 profiles", "1 profile", seconds_of(*check, cwd=folder / "many", statuses=(0, 1)), one),
+    ]  # fmt: skip
+    if bwrap := shutil.which("bwrap"):
+        isolated = seconds_of(bwrap, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", true, cwd=folder)
+        found.insert(1, ("harden run /bin/true", "bwrap", started, isolated))
+    return found
+
+
+def main() -> None:
+    report = []
+    with tempfile.TemporaryDirectory(prefix="harden-bench-") as name:
+        for what, beside, ours, theirs in rows(Path(name)):
+            pairs = [(ours(), theirs()) for _ in range(TURNS)]
+            ratio = statistics.median(mine / other for mine, other in pairs)
+            report.append({"what": what, "beside": beside, "ratio": round(ratio, 2), "pairs": pairs})
+            print(f"{what:32} {ratio:8.2f} x {beside}", flush=True)
+    target = ROOT / "build/bench.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({"kernel": os.uname().release, "rows": report}, indent=1) + "\n")
+    print(f"written to {target}")
+
+
+if __name__ == "__main__":
+    main()

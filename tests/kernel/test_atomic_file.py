@@ -1,0 +1,74 @@
+"""Files that are replaced whole, and files that are read only from people who may write them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harden.errors import DocumentError, KernelError
+from harden.kernel import atomic_file
+
+
+def test_replace_changes_everything_or_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    atomic_file.replace(target, b"first")
+    atomic_file.replace(target, b"second")
+    assert target.read_bytes() == b"second"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    target.unlink()
+    target.mkdir()
+    with pytest.raises(KernelError, match="rename"):
+        atomic_file.replace(target, b"third")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_replace_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KernelError, match="ENOENT"):
+        atomic_file.replace(tmp_path / "none" / "file", b"")
+
+
+def test_replace_does_not_follow_a_planted_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"untouched")
+    (tmp_path / f".file.{os.getpid()}.new").symlink_to(victim)
+    with pytest.raises(KernelError, match="EEXIST"):
+        atomic_file.replace(tmp_path / "file", b"data")
+    assert victim.read_bytes() == b"untouched"
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o644, False), (0o600, False), (0o664, True), (0o646, True)])
+def test_trust_by_mode(tmp_path: Path, mode: int, refused: bool) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"data")
+    file.chmod(mode)
+    if refused:
+        with pytest.raises(DocumentError, match="written by others"):
+            atomic_file.read_trusted(file)
+    else:
+        assert atomic_file.read_trusted(file) == b"data"
+    assert atomic_file.read_trusted(file, trust=True) == b"data"
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(DocumentError, match="regular"):
+        atomic_file.read(tmp_path / "fifo")
+    with pytest.raises(KernelError, match="ENOENT"):
+        atomic_file.read(tmp_path / "missing")
+
+
+def test_links_and_exchangeable_folders_are_not_trusted(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_bytes(b"data")
+    (folder / "link").symlink_to("file")
+    with pytest.raises(DocumentError, match="symbolic link"):
+        atomic_file.read_trusted(folder / "link")
+    assert atomic_file.read_trusted(folder / "link", trust=True) == b"data"
+    folder.chmod(0o777)
+    with pytest.raises(DocumentError, match="exchange"):
+        atomic_file.read_trusted(folder / "file")
+    folder.chmod(0o1777)
+    assert atomic_file.read_trusted(folder / "file") == b"data"

@@ -1,0 +1,140 @@
+"""Programs and the names that lead to them: in memory, scripts of scripts, links, and processes that stay behind."""
+
+from __future__ import annotations
+
+import select
+import signal
+from pathlib import Path
+
+import pytest
+
+from harden.model.need import file_needs
+from harden.model.recording import Completeness, FileOperation, GapKind, Resolution, Run
+from harden.trace import Recorder
+from tests.kernel.recorded import cgroup, gated, operations, record, run_of
+
+Op = FileOperation
+pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64")
+
+IN_MEMORY = """
+import os
+memory = os.memfd_create("tool", os.MFD_CLOEXEC)
+os.write(memory, open("/bin/true", "rb").read())
+os.execve(memory, ["tool"], {})
+"""
+AT_A_PATH = "import os; os.execve(os.open('/bin/true', os.O_RDONLY), ['tool'], {})"
+
+
+def gaps(run: Run) -> set[GapKind]:
+    return {gap.kind for gap in run.gaps}
+
+
+def test_a_program_in_memory_has_a_name_and_no_path():
+    run = record("/usr/bin/python3", "-c", IN_MEMORY)
+    assert "memfd:tool" in {program.path for program in run.executables}
+    assert gaps(run) == {GapKind.ANONYMOUS_PROGRAM}
+    assert run.completeness is Completeness.OPAQUE
+    on_root = {seen.operation for seen in run.files if seen.path == "/"}
+    assert not on_root & {Op.EXEC, Op.MAP, Op.READ}
+    assert not file_needs(run).get(b"/", set()) & {Op.EXEC, Op.MAP, Op.READ}
+
+
+def test_a_program_given_by_a_descriptor_has_its_path():
+    run = record("/usr/bin/python3", "-c", AT_A_PATH)
+    assert str(Path("/bin/true").resolve()) in {program.path for program in run.executables}
+    assert not any(seen.path.startswith("/dev/fd") for seen in run.files)
+    assert run.gaps == ()
+
+
+def left_behind(script: str) -> Run:
+    """`script`, and then what stays of it is killed."""
+    with (
+        cgroup() as folder,
+        gated(folder, "/bin/sh", "-c", script) as process,
+        Recorder.attach(folder.stat().st_ino) as recorder,
+    ):
+        process.open()
+        assert process.wait() == 0
+        with (folder / "cgroup.events").open() as events:
+            changed = select.poll()
+            changed.register(events, select.POLLPRI)
+            events.read()
+            (folder / "cgroup.kill").write_text("1")
+            while "populated 1" in (folder / "cgroup.events").read_text():
+                changed.poll(60_000)
+                events.seek(0)
+                events.read()
+        return run_of(recorder.stop())
+
+
+def test_processes_that_outlive_the_program_make_it_incomplete():
+    run = left_behind("/bin/sleep 600 & /bin/sleep 600 & :")
+    (gap,) = run.gaps
+    assert (gap.kind, gap.count) == (GapKind.STILL_RUNNING, 2)
+    assert gap.detail.startswith("2 processes were still running when the program ended")
+    assert run.completeness is Completeness.INCOMPLETE
+
+
+def test_a_process_that_the_program_kills_itself_is_complete():
+    assert left_behind(f"/bin/sleep 600 & kill -{signal.SIGKILL} $!; wait $! || :").gaps == ()
+
+
+def linked(folder: Path) -> Path:
+    """first -> second -> below/third -> ../real/file"""
+    (folder / "real").mkdir()
+    (folder / "real/file").write_text("content\n")
+    (folder / "below").mkdir()
+    (folder / "below/third").symlink_to("../real/file")
+    (folder / "second").symlink_to(folder / "below/third")
+    (folder / "first").symlink_to("second")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["first", "below/third"])
+def test_the_name_that_led_to_an_opened_file_is_looked_at(tmp_path, name):
+    found = operations(record("/bin/cat", name, name, cwd=linked(tmp_path)), tmp_path)
+    assert found["real/file", Op.READ, "ok"].resolution is Resolution.OBJECT
+    seen = found[name, Op.STAT, "ok"]
+    assert (seen.resolution, seen.count) == (Resolution.LEXICAL, 2)
+
+
+def test_a_name_without_links_says_nothing_more(tmp_path):
+    found = operations(record("/bin/cat", "real/file", cwd=linked(tmp_path)), tmp_path)
+    assert not any(path == "real/file" and seen.resolution is Resolution.LEXICAL for (path, *_), seen in found.items())
+
+
+def test_the_link_to_a_program_and_to_a_folder_is_looked_at(tmp_path):
+    (tmp_path / "tool").symlink_to("/bin/true")
+    (tmp_path / "folder").symlink_to("/etc")
+    run = record("/bin/sh", "-c", f"cd {tmp_path}/folder; {tmp_path}/tool")
+    found = operations(run, tmp_path)
+    assert {("tool", Op.STAT, "ok"), ("folder", Op.STAT, "ok")} <= found.keys()
+
+
+def test_a_script_whose_interpreter_is_a_script(tmp_path):
+    inner, outer = tmp_path / "inner", tmp_path / "outer"
+    inner.write_text("#!/bin/sh\n:\n")
+    outer.write_text(f"#! {inner} argument\n")
+    for script in (inner, outer):
+        script.chmod(0o755)
+    run = record(outer)
+    found = operations(run, tmp_path)
+    assert {("outer", Op.EXEC, "ok"), ("inner", Op.EXEC, "ok"), ("inner", Op.READ, "ok")} <= found.keys()
+    assert {str(inner), str(outer)} <= {program.path for program in run.executables}
+    assert Op.EXEC in file_needs(run)[bytes(inner)]
+
+
+def test_where_mounts_go_is_looked_at(tmp_path):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to").mkdir()
+    run = record(
+        "/usr/bin/unshare",
+        "--mount",
+        "/bin/sh",
+        "-c",
+        f"mount --make-rprivate /; mount --bind {tmp_path}/from {tmp_path}/to; umount {tmp_path}/to",
+    )
+    seen = {(file.path, file.syscall) for file in run.files if file.operation is Op.STAT and file.result == "ok"}
+    assert (str(tmp_path / "to"), "umount2") in seen
+    assert {call for path, call in seen if path == str(tmp_path / "to")} & {"mount", "move_mount"}
+    assert {call for path, call in seen if path == str(tmp_path / "from")} & {"mount", "open_tree"}
