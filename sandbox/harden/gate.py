@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -53,14 +53,16 @@ def judge(
     today: datetime.date,
     attacks: bool = False,
 ) -> Judgement:
-    """Check `names`, or every profile below the current folder; UnusableInput for what cannot be judged.
+    """Check `names`, of which a folder stands for every profile below it, or every profile below the current folder.
+
+    UnusableInput for what cannot be judged.
 
     `attacks` adds the known-attack view of each as notes.
     """
     try:
         chain = load_policy(policy)
         source = None if baseline is None else open_baseline(baseline, may_be_new=update)
-        files = _distinct(names) if names else tuple(_found(source))
+        files = _distinct(_named(names, source)) if names else _below(Path(), source)
         inputs = tuple(_read(path, chain, source, today) for path in files)
         notes = _attack_notes(inputs) if attacks else ()
         report = _report(inputs, chain, today=today, fail_on=fail_on, whole=not names, notes=notes)
@@ -138,7 +140,15 @@ def _attack_notes(inputs: Sequence[Input]) -> tuple[Note, ...]:
     return tuple(attack_note(attack_view(each.subject, table)) for each in inputs for table in tables)
 
 
-def _distinct(names: Sequence[Path]) -> tuple[Path, ...]:
+def _named(names: Sequence[Path], source: BaselineSource | None) -> Iterator[Path]:
+    for name in names:
+        if name.is_dir():
+            yield from _below(name, source)
+        else:
+            yield name
+
+
+def _distinct(names: Iterable[Path]) -> tuple[Path, ...]:
     """The files in the order of their names, each once: the order of arguments changes no byte of a report.
 
     Below the current folder they are relative to it, which is what the globs of a policy mean.
@@ -148,18 +158,18 @@ def _distinct(names: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(sorted({path.relative_to(here) if path.is_relative_to(here) else path for path in found}))
 
 
-def _found(source: BaselineSource | None) -> Iterator[Path]:
+def _below(top: Path, source: BaselineSource | None) -> tuple[Path, ...]:
     found = []
-    for folder, folders, names in os.walk(".", onerror=_refuse):
+    for folder, folders, names in os.walk(top, onerror=_refuse):
         folders[:] = sorted(set(folders) - _SKIPPED)
         found += [Path(folder, name) for name in names if name.endswith(PROFILE_SUFFIX)]
     kept = sorted(path for path in found if source is None or not source.covers(path))
     if not kept:
         raise UnusableInput(
-            f"no *{PROFILE_SUFFIX} below {Path().absolute()}",
+            f"no *{PROFILE_SUFFIX} below {top.absolute()}",
             hint="name the files to check, or make a profile with `harden trace`",
         )
-    yield from kept
+    return tuple(kept)
 
 
 def _refuse(error: OSError) -> None:

@@ -58,6 +58,7 @@ def test_programs_loaders_and_libraries():
         ("/proc/2", "/proc/@{pid}"),
         ("/proc/2/task/3/comm", "/proc/@{pid}/task/@{tid}/comm"),
         ("/proc/2/task", "/proc/@{pid}/task"),
+        ("/tmp/#0", "/tmp/#@{int}"),
         ("/proc/2/fd/17", "/proc/@{pid}/fd/17"),
     ],
 )

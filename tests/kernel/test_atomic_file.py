@@ -55,6 +55,8 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(DocumentError, match="regular"):
         atomic_file.read(tmp_path / "fifo")
+    with pytest.raises(DocumentError, match="regular"):
+        atomic_file.read(tmp_path)
     with pytest.raises(KernelError, match="ENOENT"):
         atomic_file.read(tmp_path / "missing")
 

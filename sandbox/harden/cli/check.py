@@ -64,7 +64,8 @@ def command(
 ) -> int:
     """Check profiles against a policy; without FILE, every *.profile.toml below the current folder.
 
-    FILE may also be a seccomp JSON of OCI, Docker or Podman, a systemd unit, an AppArmor profile or a raw BPF filter.
+    FILE may also be a folder of profiles, a seccomp JSON of OCI, Docker or Podman, a systemd unit, an AppArmor profile
+    or a raw BPF filter.
     Ends with 0 when clean, 1 with findings at or above --fail-on, 2 when something cannot be judged.
 
     \b

@@ -1,10 +1,11 @@
 """File rules: the paths that were used, with names that differ from run to run replaced by named parts.
 
-Only two things are generalised. A process id below /proc becomes `@{pid}` (`@{tid}` below task/). And in a name that
-the program itself made, outside the guarded roots, a part that looks made up becomes a named part: a random suffix, a
-UUID, a hash or a number too long for a counter, if the name was gone again at the end of the run or if others of the
-same shape were made; any other number only if two runs disagree on exactly that part. Everything else stays as it was
-seen: a short number says nothing about what else it could have been.
+Only three things are generalised. A process id below /proc becomes `@{pid}` (`@{tid}` below task/). A file without a
+name becomes `#@{int}`, as the kernel calls it. And in a name that the program itself made, outside the guarded roots, a
+part that looks made up becomes a named part: a random suffix, a UUID, a hash or a number too long for a counter, if the
+name was gone again at the end of the run or if others of the same shape were made; any other number only if two runs
+disagree on exactly that part. Everything else stays as it was seen: a short number says nothing about what else it
+could have been.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 from harden.model.guarded_root import ON_ROOT, PRIVATE, is_guarded
 from harden.model.need import file_needs
 from harden.model.path_pattern import PathPattern
-from harden.model.path_text import to_text
+from harden.model.path_text import UNNAMED_FILE, to_text
 from harden.model.recording import FileOperation, Run
 
 __all__ = ["PathNames", "file_rules"]
@@ -28,6 +29,7 @@ _MADE: Final = frozenset(
      FileOperation.MKNOD, FileOperation.LINK}
 )  # fmt: skip
 _GONE: Final = frozenset({FileOperation.UNLINK, FileOperation.RMDIR})
+_UNNAMED: Final = "#@{int}"
 _SEEN_KEPT: Final = 16
 """How many of the paths behind a widened rule a profile lists; the recording has them all."""
 
@@ -84,7 +86,7 @@ class PathNames:
         prefix = b""
         for name in path.split(b"/")[1:] if path != b"/" else []:
             prefix += b"/" + name
-            yield self._parts.get(prefix) or _literal(name)
+            yield self._parts.get(prefix) or (_UNNAMED if name == UNNAMED_FILE else _literal(name))
 
 
 def file_rules(

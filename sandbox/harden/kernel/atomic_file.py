@@ -91,10 +91,11 @@ def _read(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
         if error.errno == errno.ELOOP and not follow:
             raise DocumentError(str(path), "is a symbolic link", hint="name the file itself, or give --trust") from None
         raise KernelError(f"open({str(path)!r}, O_RDONLY)", error.errno or 0) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise DocumentError(str(path), "is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise DocumentError(str(path), "is not a regular file")
         if status.st_size > MAX_BYTES:
             raise DocumentError(str(path), f"is larger than {MAX_BYTES} bytes, the most that is read")
         return file.read(MAX_BYTES + 1), status

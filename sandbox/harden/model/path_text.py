@@ -8,7 +8,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["from_text", "to_text"]
+__all__ = ["UNNAMED_FILE", "from_text", "to_text"]
+
+UNNAMED_FILE: Final = b"#0"
+"""The name under which a file that was made without one (open(2), O_TMPFILE) is recorded in its folder.
+
+The kernel calls it `#` and its inode number (fs/dcache.c, d_tmpfile), which is another one every time.
+"""
 
 _ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 

@@ -48,7 +48,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """One step: exactly one of `run`, `signal`, `idle_s`, `stop`."""
 
     run: tuple[str, ...] | None = None
-    """A command run in the sandbox's namespaces, not recorded and not filtered; its status must be `expect_status`."""
+    """A command run in the sandbox's namespaces, not recorded and not filtered; its status must be `expect_status`,
+    unless the program ends first and it is ended with the sandbox."""
     expect_status: int = 0
     within_s: float = 60.0
     signal: str | None = None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from harden.model.path_text import to_text
+from harden.model.path_text import UNNAMED_FILE, to_text
 from harden.model.recording import FileOperation, FileSeen, Resolution
 from harden.model.syscall import name_of
 from harden.trace.calls import CALLS, CallRow, Kind
@@ -82,8 +82,7 @@ def _operations(event: Event, row: CallRow) -> Iterator[_Found]:
         path = join(path, event.string)
     is_folder = stat.S_ISDIR(key.mode)
     if by_object and row.kind is Kind.OPEN and key.flags & _O_TMPFILE == _O_TMPFILE:
-        # A file without a name: what counts is the folder that it is in.
-        path, is_folder = folder_of(path), True
+        path = join(folder_of(path), UNNAMED_FILE)
     for operation in row.operations(key.flags, key.mode, not key.error):
         yield _Found(
             executable=key.executable,
