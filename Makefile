@@ -9,9 +9,10 @@ NATIVE := sandbox/harden/_native
 
 BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang llvm python3-dev python3-venv
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) strace redis-server redis-tools sqlite3 apparmor git
+TEST_PACKAGES := $(DEMO_PACKAGES) strace redis-server redis-tools sqlite3 apparmor git openssl \
+	memcached libmemcached-tools postgresql
 
-.PHONY: help venv build demo test bench lint clean distclean build-packages demo-packages test-packages
+.PHONY: help venv build demo test bench profiles lint clean distclean build-packages demo-packages test-packages
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +66,9 @@ test: test-packages build ## every test, linter and type check that this machine
 
 bench: test-packages build ## what it costs, as ratios taken side by side; kept in build/bench.json
 	@$(BIN)/python -m tests.bench
+
+profiles: test-packages build ## make the profiles in profiles/shipped again, from their scenarios
+	@$(BIN)/python -m tests.write_shipped_profiles
 
 lint: build ## only linters, types, layers and C warnings
 	@$(BIN)/python -m pytest -q tests/test_linters.py tests/test_layers.py

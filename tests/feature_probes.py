@@ -122,6 +122,10 @@ def _idmapped_mounts() -> bool:
         return bool(answer == 0)
 
 
+def _runs_memcached() -> bool:
+    return _program("memcached")() and _program("memccapable")()
+
+
 def _nobody() -> bool:
     """Root can run harden's code as the user nobody."""
     source = Path(__file__).resolve().parent.parent / "sandbox"
@@ -147,6 +151,12 @@ FEATURES: Final[dict[str, Feature]] = {
     "ab": Feature(_program("ab"), "apt-get install apache2-utils"),
     "redis": Feature(_program("redis-server"), "apt-get install redis-server redis-tools"),
     "sqlite3": Feature(_program("sqlite3"), "apt-get install sqlite3"),
+    "curl": Feature(_program("curl"), "apt-get install curl"),
+    "openssl": Feature(_program("openssl"), "apt-get install openssl"),
+    "memcached": Feature(_runs_memcached, "apt-get install memcached libmemcached-tools"),
+    "postgres": Feature(
+        Path("/etc/postgresql/15/main/postgresql.conf").exists, "apt-get install postgresql (Debian 12)"
+    ),
     "apparmor-parser": Feature(_program("apparmor_parser"), "apt-get install apparmor"),
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),

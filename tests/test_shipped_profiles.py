@@ -1,0 +1,85 @@
+"""The profiles that come with harden: nothing of the machine that made them, and what a policy and the prober say."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+
+from harden.folder import ProfileFiles
+from harden.model.local_merge import merge_local
+from harden.model.recording import Completeness
+from tests.shipped import FOLDER, PROGRAMS, Program, harden, surroundings
+
+FORBIDDEN = (
+    "exec-memory", "write-passwd", "read-shadow", "list-root-home", "create-usr-bin", "write-init-memory",
+    "write-core-pattern", "connect-out", "socket-netlink", "socket-packet", "socket-alg", "ptrace-traceme",
+    "ptrace-init", "write-init-process", "unshare-user", "clone3-user", "io-uring", "bpf-map", "keyring-find",
+    "keyring-add", "mount", "fsopen", "umount", "setns", "tiocsti", "tiocsti-high-bits", "mmap-write-exec",
+    "mprotect-write-exec", "personality", "perf-event", "userfaultfd", "load-module", "kernel-log",
+)  # fmt: skip
+"""Of the prober's actions, those that none of these programs has any business with."""
+SHELLS = {"git"}
+"""Programs that start one themselves."""
+STRICT = {
+    "git": {"shell-exec"},
+    "nginx": {"broad-capability", "forbidden-capability"},
+    "postgres": {"too-many-rights"},
+}
+"""What the strict preset has to say of each, beside that no rerun is noted: the README beside them says why."""
+
+each_program = pytest.mark.parametrize(
+    "program", [pytest.param(each, id=each.name, marks=pytest.mark.requires(*each.features)) for each in PROGRAMS]
+)
+live = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "checkout")
+
+
+def findings(policy: str) -> dict[str, set[str]]:
+    text = harden(
+        PROGRAMS[0], "check", "--policy", policy, "--format", "json", str(FOLDER), cwd=FOLDER, statuses=(0, 1)
+    )
+    found: dict[str, set[str]] = {}
+    for each in json.loads(text)["findings"]:
+        if each["id"] != "unverified-profile" and each["severity"] not in ("info", "low"):
+            found.setdefault(each["profile"], set()).add(each["id"])
+    return found
+
+
+def test_every_folder_is_in_the_table():
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == {program.name for program in PROGRAMS}
+    for program in PROGRAMS:
+        scenarios = {path.name.removesuffix(".scenario.toml") for path in program.folder.glob("*.scenario.toml")}
+        assert scenarios == set(program.scenarios)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_profile_is_whole_and_says_nothing_of_its_maker(program: Program):
+    files = ProfileFiles.of_profile(program.folder / f"{program.name}.profile.toml")
+    profile = files.load_profile(trust=True)
+    local = files.load_local(trust=True)
+    merged = merge_local(profile, local, file=str(files.local)) if local else profile
+    assert merged.generated.completeness is Completeness.COMPLETE
+    assert len(merged.generated.runs) == len(program.scenarios)
+    assert set(merged.workload.environment) <= {"PATH", "LANG", "HOME"}
+    assert merged.rights.architectures
+
+
+def test_presets_and_the_policy_beside_them():
+    assert findings("policy.toml") == {}
+    assert findings("minimal") == findings("baseline") == {"nginx": {"broad-capability"}}
+    assert findings("strict") == STRICT
+    waivers = tomllib.loads((FOLDER / "policy.toml").read_text())["waiver"]
+    assert [waiver["profile"] for waiver in waivers] == ["nginx"]
+
+
+@live
+@each_program
+def test_prober_is_refused_what_the_program_never_did(program: Program):
+    with surroundings(program):
+        report = json.loads(harden(program, "probe", "--json", cwd=program.folder))
+    results = {action["id"]: action for action in report["actions"]}
+    allowed = [name for name in FORBIDDEN if results[name]["result"] not in ("refused", "killed")]
+    assert allowed == []
+    assert (results["exec-shell"]["result"] == "allowed") == (program.name in SHELLS)
+    assert results["twin-memory"]["result"] == "allowed"
