@@ -1,4 +1,5 @@
 /* harden-exec: carries out one plan. argv[1] is the number of a sealed memfd that holds it. */
+#include "cgroup.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -20,7 +21,7 @@ static _Noreturn void refuse(const char *what, const char *why)
 	text_add(&message, "\nhint: start programs with `harden run`; it starts harden-exec and writes its plan\n");
 	text_write(&message, STDERR_FILENO);
 	if (run.shared)
-		remove_cgroups();
+		cgroup_remove();
 	_exit(EXIT_HARDEN);
 }
 

@@ -85,8 +85,6 @@ _Noreturn void payload_main(void);
 int write_id_maps(int process_fd, const char *uid_map, const char *gid_map, bool deny_setgroups);
 
 _Noreturn void supervise(void);
-/* Removes the sandbox's cgroup, where that is left to harden-exec. */
-void remove_cgroups(void);
 _Noreturn void enter(void);
 int probe_main(int argc, char **argv);
 

@@ -1,9 +1,10 @@
 /* The supervisor: starts init, makes what only the outside can make, verifies, relays signals and the end. */
+#include "cgroup.h"
 #include "readback.h"
+#include "report.h"
 #include "run.h"
 #include "sys.h"
 #include "terminal.h"
-#include "text.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -54,39 +55,9 @@ static void kill_all(void)
 	if (state.killed)
 		return;
 	state.killed = true;
-	if (run.plan.header.cgroup_fd >= 0) {
-		int fd = openat(run.plan.header.cgroup_fd, "cgroup.kill", O_WRONLY | O_CLOEXEC);
-
-		if (fd >= 0) {
-			/* Before Linux 5.14 there is no such file: the signal below does the work. */
-			ssize_t ignored = write(fd, "1", 1);
-
-			(void)ignored;
-			close(fd);
-		}
-	}
+	cgroup_kill();
 	if (run.init_pidfd >= 0)
 		sys_pidfd_send_signal(run.init_pidfd, SIGKILL);
-}
-
-static void report(struct text *line)
-{
-	text_add(line, "\n");
-	/* A parent that has closed its end is noticed by the lifeline, or does not care. */
-	if (run.plan.header.status_fd >= 0)
-		text_write(line, run.plan.header.status_fd);
-}
-
-static void report_ready(void)
-{
-	struct text line = { 0 };
-
-	text_add(&line, "{\"event\":\"ready\",\"init\":");
-	text_number(&line, run.init_pid);
-	text_add(&line, ",\"payload\":");
-	text_number(&line, state.payload);
-	text_add(&line, "}");
-	report(&line);
 }
 
 static void open_gate(void)
@@ -147,14 +118,14 @@ static void payload_ready(void)
 	if (!state.traced)
 		return;
 	state.phase = AT_GATE;
-	report_ready();
+	report_ready(run.init_pid, state.payload);
 	if (run.plan.header.gate_fd < 0)
 		open_gate();
 }
 
 static bool verify(void)
 {
-	struct text document = { 0 }, line = { 0 };
+	struct text document = { 0 };
 
 	if (!readback(state.payload, &document))
 		return false;
@@ -162,10 +133,7 @@ static bool verify(void)
 		fail("write");
 		return false;
 	}
-	text_add(&line, "{\"event\":\"enforced\",\"document\":");
-	text_add(&line, text_string(&document));
-	text_add(&line, "}");
-	report(&line);
+	report_enforced(&document);
 	state.phase = RUNNING;
 	return true;
 }
@@ -302,76 +270,6 @@ static void watch(void)
 	}
 }
 
-static void print_error(const struct shared *shared)
-{
-	const struct op *op = &run.plan.ops[shared->error_op];
-	struct text message = { 0 };
-
-	text_add(&message, "harden: ");
-	text_safe(&message, plan_string(&run.plan, op->sentence));
-	if (shared->error_call[0]) {
-		text_add(&message, ": ");
-		text_safe(&message, shared->error_call);
-	}
-	if (shared->error_number) {
-		text_add(&message, ": ");
-		text_add(&message, errno_name(shared->error_number));
-		text_add(&message, " (");
-		text_add(&message, errno_sentence(shared->error_number));
-		text_add(&message, ")");
-	}
-	if (shared->error_detail[0]) {
-		text_add(&message, ": ");
-		text_safe(&message, shared->error_detail);
-	}
-	text_add(&message, "\n");
-	if (op->hint) {
-		text_add(&message, "hint: ");
-		text_safe(&message, plan_string(&run.plan, op->hint));
-		text_add(&message, "\n");
-	}
-	text_write(&message, STDERR_FILENO);
-}
-
-static void add_field(struct text *line, const char *name, int64_t number, bool known)
-{
-	text_add(line, ",\"");
-	text_add(line, name);
-	text_add(line, "\":");
-	if (known)
-		text_number(line, number);
-	else
-		text_add(line, "null");
-}
-
-static int64_t microseconds(struct timeval time)
-{
-	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
-}
-
-static void report_end(bool failed, bool ended)
-{
-	const struct shared *shared = run.shared;
-	struct text line = { 0 };
-	int status = shared->payload_status;
-
-	text_add(&line, "{\"event\":\"end\",\"timed_out\":");
-	text_add(&line, state.timed_out ? "true" : "false");
-	add_field(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
-	add_field(&line, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
-	add_field(&line, "user_us", microseconds(shared->payload_usage.ru_utime), ended);
-	add_field(&line, "system_us", microseconds(shared->payload_usage.ru_stime), ended);
-	add_field(&line, "max_rss_kib", shared->payload_usage.ru_maxrss, ended);
-	add_field(&line, "error_op", shared->error_op, failed);
-	add_field(&line, "error_number", shared->error_number, failed);
-	text_add(&line, ",\"error_call\":");
-	text_json(&line, failed ? shared->error_call : "");
-	text_add(&line, ",\"error_detail\":");
-	text_json(&line, failed ? shared->error_detail : "");
-	text_add(&line, "}");
-	report(&line);
-}
-
 static int exit_status(bool failed, bool ended)
 {
 	int status = run.shared->payload_status;
@@ -386,26 +284,6 @@ static int exit_status(bool failed, bool ended)
 	if (ended)
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	return state.lifeline_lost || state.killed ? 128 + SIGKILL : EXIT_HARDEN;
-}
-
-/* rmdir(2) answers EBUSY for a moment after the last process was reaped. */
-static void remove_cgroup(const char *name)
-{
-	struct timespec pause = { .tv_nsec = 1000000 };
-
-	for (unsigned attempt = 0; *name && attempt < 200; attempt++) {
-		if (unlinkat(run.plan.header.cgroup_base_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			return;
-		nanosleep(&pause, NULL);
-	}
-}
-
-void remove_cgroups(void)
-{
-	if (run.plan.header.cgroup_base_fd < 0)
-		return;
-	remove_cgroup(plan_string(&run.plan, run.plan.header.cgroup_leaf));
-	remove_cgroup(plan_string(&run.plan, run.plan.header.cgroup_top));
 }
 
 static _Noreturn void finish(void)
@@ -429,12 +307,12 @@ static _Noreturn void finish(void)
 	/* A program that was verified and then ran is not undone by what comes later. */
 	if (failed && ended && state.phase == RUNNING)
 		failed = false;
-	remove_cgroups();
+	cgroup_remove();
 	if (state.payload > 0)
 		terminal_take(state.payload);
-	report_end(failed, ended);
+	report_end(failed, ended, state.timed_out);
 	if (failed && !(run.plan.header.flags & PLAN_QUIET))
-		print_error(run.shared);
+		print_error();
 	_exit(exit_status(failed, ended));
 }
 

@@ -1,0 +1,107 @@
+#include "report.h"
+
+#include "run.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+void report(struct text *line)
+{
+	text_add(line, "\n");
+	/* A parent that has closed its end is noticed by the lifeline, or does not care. */
+	if (run.plan.header.status_fd >= 0)
+		text_write(line, run.plan.header.status_fd);
+}
+
+void report_ready(pid_t init, pid_t payload)
+{
+	struct text line = { 0 };
+
+	text_add(&line, "{\"event\":\"ready\",\"init\":");
+	text_number(&line, init);
+	text_add(&line, ",\"payload\":");
+	text_number(&line, payload);
+	text_add(&line, "}");
+	report(&line);
+}
+
+void report_enforced(struct text *document)
+{
+	struct text line = { 0 };
+
+	text_add(&line, "{\"event\":\"enforced\",\"document\":");
+	text_add(&line, text_string(document));
+	text_add(&line, "}");
+	report(&line);
+}
+
+static void add_field(struct text *line, const char *name, int64_t number, bool known)
+{
+	text_add(line, ",\"");
+	text_add(line, name);
+	text_add(line, "\":");
+	if (known)
+		text_number(line, number);
+	else
+		text_add(line, "null");
+}
+
+static int64_t microseconds(struct timeval time)
+{
+	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
+
+void report_end(bool failed, bool ended, bool timed_out)
+{
+	const struct shared *shared = run.shared;
+	struct text line = { 0 };
+	int status = shared->payload_status;
+
+	text_add(&line, "{\"event\":\"end\",\"timed_out\":");
+	text_add(&line, timed_out ? "true" : "false");
+	add_field(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
+	add_field(&line, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
+	add_field(&line, "user_us", microseconds(shared->payload_usage.ru_utime), ended);
+	add_field(&line, "system_us", microseconds(shared->payload_usage.ru_stime), ended);
+	add_field(&line, "max_rss_kib", shared->payload_usage.ru_maxrss, ended);
+	add_field(&line, "error_op", shared->error_op, failed);
+	add_field(&line, "error_number", shared->error_number, failed);
+	text_add(&line, ",\"error_call\":");
+	text_json(&line, failed ? shared->error_call : "");
+	text_add(&line, ",\"error_detail\":");
+	text_json(&line, failed ? shared->error_detail : "");
+	text_add(&line, "}");
+	report(&line);
+}
+
+void print_error(void)
+{
+	const struct shared *shared = run.shared;
+	const struct op *op = &run.plan.ops[shared->error_op];
+	struct text message = { 0 };
+
+	text_add(&message, "harden: ");
+	text_safe(&message, plan_string(&run.plan, op->sentence));
+	if (shared->error_call[0]) {
+		text_add(&message, ": ");
+		text_safe(&message, shared->error_call);
+	}
+	if (shared->error_number) {
+		text_add(&message, ": ");
+		text_add(&message, errno_name(shared->error_number));
+		text_add(&message, " (");
+		text_add(&message, errno_sentence(shared->error_number));
+		text_add(&message, ")");
+	}
+	if (shared->error_detail[0]) {
+		text_add(&message, ": ");
+		text_safe(&message, shared->error_detail);
+	}
+	text_add(&message, "\n");
+	if (op->hint) {
+		text_add(&message, "hint: ");
+		text_safe(&message, plan_string(&run.plan, op->hint));
+		text_add(&message, "\n");
+	}
+	text_write(&message, STDERR_FILENO);
+}
