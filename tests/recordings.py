@@ -23,6 +23,7 @@ from harden.model.recording import (
     FileOperation,
     FileSeen,
     Host,
+    Phase,
     Recording,
     Resolution,
     Run,
@@ -57,8 +58,8 @@ def syscall(name: str, *, arch: Arch = Arch.X86_64, count: int = 1, **more: Any)
     return SyscallSeen(executable=PROGRAM, arch=arch, nr=number, name=name, count=count, **more)
 
 
-def arguments(name: str, values: tuple[int, ...] | None, *, count: int = 1) -> ArgumentsSeen:
-    return ArgumentsSeen(executable=PROGRAM, arch=Arch.X86_64, name=name, values=values, count=count)
+def arguments(name: str, values: tuple[int, ...] | None, *, count: int = 1, **more: Any) -> ArgumentsSeen:
+    return ArgumentsSeen(executable=PROGRAM, arch=Arch.X86_64, name=name, values=values, count=count, **more)
 
 
 def capability(name: str, *, granted: bool = True, call: str = "openat", count: int = 1, **more: Any) -> CapabilitySeen:
@@ -171,10 +172,12 @@ path_bytes = st.builds(
 )
 paths = path_bytes.map(to_text)
 
+phases = st.sampled_from([(Phase.INIT,), (Phase.SERVING,), (Phase.INIT, Phase.SERVING)])
 syscalls = st.builds(
-    lambda arch, name: syscall(name, arch=arch),
+    lambda arch, name, phases: syscall(name, arch=arch, phases=phases),
     st.sampled_from([Arch.X86_64, Arch.X86_64, Arch.I386]),
     st.sampled_from(sorted(set(numbers(Arch.X86_64)) & set(numbers(Arch.I386)))),
+    phases,
 ) | st.integers(900, 999).map(
     lambda nr: SyscallSeen(executable=PROGRAM, arch=Arch.X86_64, nr=nr, name=name_of(Arch.X86_64, nr), count=1)
 )
@@ -197,11 +200,14 @@ capabilities = st.builds(
     namespace=st.sampled_from([*CapabilityNamespace]),
 )
 files = st.builds(
-    lambda path, operation, result, folder: file(path, operation, result=result, folder=folder)[0],
+    lambda path, operation, result, folder, phases: file(path, operation, result=result, folder=folder, phases=phases)[
+        0
+    ],
     paths,
     st.sampled_from([*FileOperation]),
     st.sampled_from(["ok", "ok", "ok", "ENOENT", "EEXIST"]),
     st.booleans(),
+    phases,
 )
 sockets = st.builds(
     lambda operation, where: socket(operation, *where[:2], address=where[2], port=where[3]),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import stat
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
+from harden.attend import Attendance, attend, watch_output
 from harden.errors import HardenError, UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
@@ -21,18 +20,17 @@ from harden.generate.redact import redact_run, redact_workload
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.plan import Plan, plan
-from harden.launch.spawn import Ready, Sandbox, start
+from harden.launch.spawn import start
 from harden.model.capability import Capability
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
 from harden.model.outcome import Outcome
 from harden.model.path_text import to_text
 from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
 from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
+from harden.model.scenario import Ready as Readiness
 from harden.model.scenario import Scenario
 from harden.model.workload import StoredBind, Workload
 from harden.profile_source import generate_from
-from harden.scenario_run import OutputWatch, drive
-from harden.signal_relay import forwarding
 from harden.trace import Recorder, build_run
 from harden.trace.executables import build_id, digest
 
@@ -73,6 +71,8 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     gid: int | None = None
     timeout_s: float | None = None
     scenario: Scenario | None = None
+    ready: Readiness | None = None
+    """When the phase `serving` begins; None: the scenario's, else where each thread first waits for requests."""
     scenario_path: str = ""
     allow_degraded: frozenset[Control] = frozenset()
     allow_incomplete: bool = False
@@ -147,8 +147,11 @@ def _run(
 ) -> tuple[Run, tuple[str, ...]]:
     """Start, watch and end the program; the run, and what the user should know of the sandbox it ran in."""
     workload = _workload(request, spec)
+    attendance = Attendance(
+        scenario=request.scenario, ready=request.ready, environment=request.environment, cwd=spec.cwd
+    )
     with ExitStack() as stack:
-        output = _watch(request, stack)
+        output = watch_output(attendance.readiness, stack)
         writer = output.writer if output else None
         sandbox = stack.enter_context(start(planned, stdout=writer, stderr=writer))
         if output:
@@ -159,9 +162,11 @@ def _run(
                 "the recorder needs a cgroup v2 that it can make a child in",
                 hint="mount cgroup2 (mount -t cgroup2 none /sys/fs/cgroup) and run as root; see `harden doctor`",
             )
-        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id))
+        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=attendance.readiness is not None))
         tell(f"recording {_shortened(redact_workload(workload).argv)}")
-        outcome, interrupted = _attend(request, spec, sandbox, ready, output, tell)
+        outcome, interrupted = attend(
+            attendance, sandbox, init_pid=ready.init_pid, output=output, recorder=recorder, tell=tell
+        )
         observations = recorder.stop()
     run = build_run(
         observations,
@@ -183,43 +188,6 @@ def _shortened(argv: tuple[str, ...]) -> str:
     """The command as one short line, without the secrets that would be masked in the file."""
     text = " ".join(argv)
     return text if len(text) <= _SHOWN_COMMAND else f"{text[:_SHOWN_COMMAND]}…"
-
-
-def _watch(request: TraceRequest, stack: ExitStack) -> OutputWatch | None:
-    if request.scenario is None or request.scenario.ready is None or request.scenario.ready.text is None:
-        return None
-    target: BinaryIO = sys.stdout.buffer
-    watch = OutputWatch(request.scenario.ready.text, target)
-    stack.callback(watch.join)
-    return watch
-
-
-def _attend(
-    request: TraceRequest,
-    spec: SandboxSpec,
-    sandbox: Sandbox,
-    ready: Ready,
-    output: OutputWatch | None,
-    tell: Callable[[str], None],
-) -> tuple[Outcome, bool]:
-    """Let the program run to its end; the second value tells whether a signal to harden ended it."""
-    with forwarding(sandbox) as received:
-        sandbox.open_gate()
-        if request.scenario:
-            drive(
-                request.scenario,
-                sandbox,
-                init_pid=ready.init_pid,
-                environment=request.environment,
-                cwd=spec.cwd,
-                output=output,
-                tell=tell,
-            )
-        while not sandbox.poll():
-            select.select([sandbox], [], [])
-        outcome = sandbox.wait()
-        by_key = outcome.signal in (signal.SIGINT, signal.SIGQUIT) and request.scenario is None and os.isatty(0)
-        return outcome, bool(received) or by_key
 
 
 def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:

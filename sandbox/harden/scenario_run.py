@@ -16,7 +16,7 @@ from harden.errors import HardenError
 from harden.launch.spawn import Sandbox
 from harden.model.scenario import Ready, Scenario, Step, Stop, signal_number
 
-__all__ = ["OutputWatch", "ScenarioFailed", "drive"]
+__all__ = ["OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
 
 _POLL_S: Final = 0.02
 _TCP_LISTEN: Final = "0A"
@@ -68,15 +68,21 @@ def drive(
     environment: Mapping[str, str],
     cwd: bytes,
     output: OutputWatch | None,
+    ready: Ready | None,
+    when_ready: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
     """Take the started program through every step; ScenarioFailed names the step that went wrong.
 
-    After the last step a program that still runs gets SIGTERM, as if the scenario ended with `stop`.
+    `ready` is waited for first, then `when_ready` is called. After the last step a program that still runs gets
+    SIGTERM, as if the scenario ended with `stop`.
     """
-    if scenario.ready:
-        tell(f"waiting until ready ({_describe_ready(scenario.ready)})")
-        _wait_ready(scenario.ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output)
+    if ready:
+        tell(f"waiting until ready ({describe_ready(ready)})")
+        problem = await_ready(ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output)
+        if problem:
+            raise ScenarioFailed(problem, hint="raise ready.within_s, or check what the program waits for")
+        when_ready()
     for number, step in enumerate(scenario.step, 1):
         tell(f"step {number}: {_describe_step(step)}")
         _run_step(number, step, sandbox, environment=environment, cwd=cwd)
@@ -84,7 +90,7 @@ def drive(
         _stop(len(scenario.step), _DEFAULT_STOP, sandbox)
 
 
-def _wait_ready(
+def await_ready(
     ready: Ready,
     sandbox: Sandbox,
     *,
@@ -92,18 +98,17 @@ def _wait_ready(
     environment: Mapping[str, str],
     cwd: bytes,
     output: OutputWatch | None,
-) -> None:
+) -> str:
+    """Wait until the program is ready; why it is not, or nothing when it is."""
     if ready.seconds is not None:
         _ended_within(sandbox, ready.seconds)
     deadline = time.monotonic() + ready.within_s
     while not _is_ready(ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output):
         if _ended_within(sandbox, _POLL_S):
-            raise ScenarioFailed(f"the program ended before it was ready ({_describe_ready(ready)})")
+            return f"the program ended before it was ready ({describe_ready(ready)})"
         if time.monotonic() > deadline:
-            raise ScenarioFailed(
-                f"the program was not ready ({_describe_ready(ready)}) within {ready.within_s:g} s",
-                hint="raise ready.within_s, or check what the program waits for",
-            )
+            return f"the program was not ready ({describe_ready(ready)}) within {ready.within_s:g} s"
+    return ""
 
 
 def _is_ready(
@@ -174,7 +179,8 @@ def _ended_within(sandbox: Sandbox, seconds: float) -> bool:
     return bool(select.select([sandbox], [], [], seconds)[0])
 
 
-def _describe_ready(ready: Ready) -> str:
+def describe_ready(ready: Ready) -> str:
+    """`ready` in words."""
     if ready.port is not None:
         return f"port {ready.port} listens"
     if ready.path is not None:

@@ -72,3 +72,28 @@ def test_controls() -> None:
     with pytest.raises(UsageError, match="seccom") as caught:
         options.parse_controls(("seccom",))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "ready"),
+    [
+        ("8080", {"port": 8080}),
+        ("/run/app.pid", {"path": "/run/app.pid"}),
+        ("ready to serve", {"text": "ready to serve"}),
+        ("80 workers", {"text": "80 workers"}),
+    ],
+)
+def test_ready(text: str, ready: dict[str, object]) -> None:
+    parsed = options.parse_ready(text)
+    assert parsed is not None
+    assert {name: getattr(parsed, name) for name in ("port", "path", "text") if getattr(parsed, name)} == ready
+
+
+@pytest.mark.parametrize("text", ["0", "65536"])
+def test_bad_ready(text: str) -> None:
+    with pytest.raises(UsageError, match="no TCP port"):
+        options.parse_ready(text)
+
+
+def test_no_ready() -> None:
+    assert options.parse_ready(None) is None

@@ -36,11 +36,13 @@ def cgroup() -> Iterator[Path]:
 class Gated:
     """A process in a cgroup that executes its command when the gate opens."""
 
-    def __init__(self, folder: Path, command: Sequence[object], cwd: Path | None, options: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[object], cwd: Path | None, options: Sequence[str], stdin: int
+    ) -> None:
         gate, self._gate = os.pipe()
         words = [str(compile_victim("gate")), *options, str(gate), *map(str, command)]
         null = subprocess.DEVNULL
-        self.process = subprocess.Popen(words, cwd=cwd, pass_fds=(gate,), stdin=null, stdout=null)
+        self.process = subprocess.Popen(words, cwd=cwd, pass_fds=(gate,), stdin=stdin, stdout=null)
         os.close(gate)
         (folder / "cgroup.procs").write_text(str(self.process.pid))
 
@@ -57,9 +59,15 @@ class Gated:
 
 
 @contextlib.contextmanager
-def gated(folder: Path, *command: object, cwd: Path | None = None, options: Sequence[str] = ()) -> Iterator[Gated]:
+def gated(
+    folder: Path,
+    *command: object,
+    cwd: Path | None = None,
+    options: Sequence[str] = (),
+    stdin: int = subprocess.DEVNULL,
+) -> Iterator[Gated]:
     """A gated process, killed at the end if it still lives."""
-    process = Gated(folder, command, cwd, options)
+    process = Gated(folder, command, cwd, options, stdin)
     try:
         yield process
     finally:

@@ -8,7 +8,7 @@ import pytest
 
 from harden.model.arch import Arch
 from harden.model.capability import Capability
-from harden.model.recording import ArgumentsSeen, CapabilityNamespace, Gap, GapKind
+from harden.model.recording import ArgumentsSeen, CapabilityNamespace, Gap, GapKind, Phase
 from harden.trace.decode import (
     Program,
     decode_arguments,
@@ -18,7 +18,15 @@ from harden.trace.decode import (
 )
 from harden.trace.decode_gaps import decode_gaps
 from harden.trace.errno_name import errno_name
-from harden.trace.layout import LOSSES, ArgumentKey, CapabilityKey, CapabilityMark, CombinationKey, CountKey
+from harden.trace.layout import (
+    LOSSES,
+    SERVING,
+    ArgumentKey,
+    CapabilityKey,
+    CapabilityMark,
+    CombinationKey,
+    CountKey,
+)
 from harden.trace.observations import Observations
 from tests.trace.sample_observations import executable, names, nr, observe
 
@@ -152,3 +160,35 @@ def test_errno_names():
         "ERESTART_RESTARTBLOCK",
         "E4000",
     ]
+
+
+def test_what_was_seen_in_both_phases_is_one_thing_with_both():
+    serving = 1 | SERVING
+    observations = observe(
+        counts={
+            CountKey(1, NATIVE, nr("read"), 0): 2,
+            CountKey(serving, NATIVE, nr("read"), 0): 3,
+            CountKey(serving, NATIVE, nr("read"), errno.EAGAIN): 1,
+            CountKey(serving, NATIVE, nr("uname"), 0): 1,
+        },
+        arguments={ArgumentKey(1, nr("prctl"), 15, 0, 0): 1, ArgumentKey(serving, nr("prctl"), 15, 0, 0): 1},
+        capabilities={capability(0): 1, capability(0)._replace(executable=serving): 1},
+    )
+    programs = decoded(observations)
+    calls = {call.name: (call.count, call.errors, call.phases) for call in decode_syscalls(observations, programs)}
+    both = (Phase.INIT, Phase.SERVING)
+    assert calls == {"read": (5, {"EAGAIN": 1}, both), "uname": (1, {}, (Phase.SERVING,))}
+    assert [(one.count, one.phases) for one in decode_arguments(observations, programs)] == [(2, both)]
+    assert [(one.count, one.phases) for one in decode_capabilities(observations, programs)] == [(2, both)]
+    assert decode_gaps(observations, programs) == ()
+
+
+def test_arguments_beyond_the_limit_in_one_phase_are_unknown_in_both():
+    serving = 1 | SERVING
+    observations = observe(
+        counts={CountKey(1, NATIVE, nr("ioctl"), 0): 1, CountKey(serving, NATIVE, nr("ioctl"), 0): 90},
+        arguments={ArgumentKey(1, nr("ioctl"), 1, 0, 0): 1, ArgumentKey(serving, nr("ioctl"), 2, 0, 0): 1},
+        combinations={CombinationKey(1, nr("ioctl")): 1, CombinationKey(serving, nr("ioctl")): 65},
+    )
+    (seen,) = decode_arguments(observations, decoded(observations))
+    assert (seen.values, seen.count, seen.phases) == (None, 91, (Phase.INIT, Phase.SERVING))

@@ -146,6 +146,17 @@ static int harden_bpf_attach(struct harden_bpf *bpf, const char *name)
 	return 0;
 }
 
+/* Replace the content of a data section while the programs run. */
+static int harden_bpf_write(struct harden_bpf *bpf, const char *name, const void *data)
+{
+	int fd = bpf_object__find_map_fd_by_name(bpf->object, name);
+	__u32 first = 0;
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &first, data, BPF_ANY) ? -errno : 0;
+}
+
 /* Run an iterator program over everything it iterates. */
 static int harden_bpf_iterate(struct harden_bpf *bpf, const char *name)
 {

@@ -12,8 +12,17 @@ from harden.errors import UsageError
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.sandbox import Bind
+from harden.model.scenario import Ready
 
-__all__ = ["parse_bind", "parse_capabilities", "parse_controls", "parse_environment", "parse_timeout", "parse_user"]
+__all__ = [
+    "parse_bind",
+    "parse_capabilities",
+    "parse_controls",
+    "parse_environment",
+    "parse_ready",
+    "parse_timeout",
+    "parse_user",
+]
 
 _ALL: Final = "ALL"
 _LONGEST_S: Final = 10 * 365 * 86400.0
@@ -66,6 +75,19 @@ def parse_environment(items: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"--env {name}: not set in the environment", hint=f"--env {name}=VALUE")
         found[name] = value if equals else os.environ[name]
     return found
+
+
+def parse_ready(text: str | None) -> Ready | None:
+    """A number is a TCP port, what starts with / a path, all else a text of the output; no limit to the wait."""
+    if text is None:
+        return None
+    within_s = _LONGEST_S
+    try:
+        if text.isdecimal() and text.isascii():
+            return Ready(port=int(text), within_s=within_s)
+        return Ready(path=text, within_s=within_s) if text.startswith("/") else Ready(text=text, within_s=within_s)
+    except ValueError as error:
+        raise UsageError(f"--ready {text!r}: {error}") from None
 
 
 def parse_timeout(seconds: float | None) -> float | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from harden.cli import output
-from harden.model.recording import Recording, Run
+from harden.model.recording import Phase, Recording, Run
 
 __all__ = ["show_recording"]
 
@@ -35,7 +36,7 @@ def _show_run(run: Run) -> None:
     output.line()
     output.line(f"files ({len(run.files)})")
     output.table(
-        [("", f.operation, f.result, f.path, f"x{f.count} {f.syscall}") for f in run.files],
+        [("", f.operation, f.result, f.path, f"x{f.count} {f.syscall}{_early(run, f.phases)}") for f in run.files],
     )
     output.line()
     output.line(f"sockets ({len(run.sockets)})")
@@ -48,7 +49,7 @@ def _show_run(run: Run) -> None:
                 s.type,
                 s.address + (f":{s.port}" if s.port is not None else ""),
                 s.result,
-                f"x{s.count}",
+                f"x{s.count}{_early(run, s.phases)}",
             )
             for s in run.sockets
         ]
@@ -59,19 +60,27 @@ def _show_run(run: Run) -> None:
         output.table([("", change.kind, change.file_type, change.path) for change in run.changes])
 
 
+def _early(run: Run, phases: Sequence[Phase]) -> str:
+    """Said of what a program that serves did not need any more then."""
+    return ", init only" if run.serves and Phase.SERVING not in phases else ""
+
+
 def _show_syscalls(run: Run) -> None:
     counts: Counter[tuple[str, str]] = Counter()
+    serving = set()
     for seen in run.syscalls:
         counts[seen.arch, seen.name] += seen.count
-    output.line()
-    output.line(f"system calls ({len(counts)})")
-    output.line(
-        "  "
-        + " ".join(
-            f"{name}({arch}) x{count}" if arch != run.host.arch else f"{name} x{count}"
-            for (arch, name), count in sorted(counts.items())
-        )
-    )
+        if Phase.SERVING in seen.phases:
+            serving.add((seen.arch, seen.name))
+    titles = (("init only", counts.keys() - serving), ("serving", serving)) if serving else (("", counts.keys()),)
+    for title, calls in titles:
+        output.line()
+        output.line(f"system calls{', ' if title else ''}{title} ({len(calls)})")
+        output.line("  " + " ".join(_call(run, *call, counts[call]) for call in sorted(calls)))
+
+
+def _call(run: Run, arch: str, name: str, count: int) -> str:
+    return f"{name}({arch}) x{count}" if arch != run.host.arch else f"{name} x{count}"
 
 
 def _show_capabilities(run: Run) -> None:
@@ -84,7 +93,7 @@ def _show_capabilities(run: Run) -> None:
                 seen.capability,
                 "granted" if seen.granted else "refused",
                 seen.namespace + (", probing" if seen.probing else ""),
-                f"x{seen.count} in {seen.syscall or 'no call'} by {seen.executable}",
+                f"x{seen.count} in {seen.syscall or 'no call'} by {seen.executable}{_early(run, seen.phases)}",
             )
             for seen in run.capabilities
         ]

@@ -57,6 +57,12 @@ __all__ = ["command"]
 @click.option("--user", metavar="UID[:GID]", help="Run as this user inside: a name or numbers.")
 @click.option("--timeout", type=float, metavar="S", help="End it after S seconds (status 124).")
 @click.option("--scenario", type=click.Path(path_type=Path), help="Drive the program by this file (TOML).")
+@click.option(
+    "--ready",
+    metavar="PORT|PATH|TEXT",
+    help="Serving begins when this TCP port listens, path exists or text is in the output.  [default: where each "
+    "thread first waits in accept, epoll_wait, poll or select]",
+)
 @click.option("--allow-incomplete", is_flag=True, help="Do not turn status 0 into 125 when something was lost.")
 @click.option(
     "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
@@ -79,6 +85,7 @@ def command(
     user: str | None,
     timeout: float | None,
     scenario: Path | None,
+    ready: str | None,
     allow_incomplete: bool,
     allow_degraded: tuple[str, ...],
     force: bool,
@@ -123,6 +130,7 @@ def command(
             timeout_s=options.parse_timeout(timeout),
             scenario=loaded,
             scenario_path=str(scenario) if scenario else "",
+            ready=options.parse_ready(ready),
             allow_degraded=options.parse_controls(allow_degraded),
             allow_incomplete=allow_incomplete,
             force=force,

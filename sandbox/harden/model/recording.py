@@ -15,7 +15,9 @@ import msgspec
 
 from harden.errors import DocumentError
 from harden.model.arch import Arch
+from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
 from harden.model.outcome import Change
+from harden.model.phase import INIT_ONLY, Phase
 from harden.model.workload import Workload
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Gap",
     "GapKind",
     "Host",
+    "Phase",
     "Recording",
     "Resolution",
     "Run",
@@ -44,7 +47,10 @@ RECORDING_FORMAT: Final = "harden-recording/1"
 
 
 class _Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
-    """One distinct thing that was seen; `executable` is the path text of the program that did it."""
+    """One distinct thing that was seen; `executable` is the path text of the program that did it.
+
+    Each kind ends with `phases`, the phases of the threads that did it, in their order.
+    """
 
     executable: str
 
@@ -58,6 +64,7 @@ class SyscallSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     count: int
     errors: dict[str, int] = {}
     """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none."""
+    phases: tuple[Phase, ...] = INIT_ONLY
 
 
 class ArgumentsSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -68,6 +75,7 @@ class ArgumentsSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     values: tuple[int, ...] | None
     """None: there were too many distinct combinations to keep, so nothing can be said of this call's arguments."""
     count: int
+    phases: tuple[Phase, ...] = INIT_ONLY
 
 
 class CapabilityNamespace(enum.StrEnum):
@@ -93,6 +101,7 @@ class CapabilitySeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     syscall: str = ""
     """Name of the call it happened in; empty outside any call."""
     count: int
+    phases: tuple[Phase, ...] = INIT_ONLY
 
 
 class FileOperation(enum.StrEnum):
@@ -156,6 +165,7 @@ class FileSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, ord
     folder: bool = False
     """The object is a folder."""
     count: int
+    phases: tuple[Phase, ...] = INIT_ONLY
 
 
 class SocketOperation(enum.StrEnum):
@@ -181,6 +191,7 @@ class SocketSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     port: int | None = None
     result: str = "ok"
     count: int
+    phases: tuple[Phase, ...] = INIT_ONLY
 
 
 class ExecutableSeen(
@@ -195,44 +206,6 @@ class ExecutableSeen(
     """For a script, the program named after `#!`; for a dynamic ELF file, its loader."""
     libraries: tuple[str, ...] = ()
     argv0: str = ""
-
-
-class GapKind(enum.StrEnum):
-    """Why a recording does not show everything."""
-
-    LOST_EVENTS = "lost-events"
-    LIMIT_REACHED = "limit-reached"
-    UNREADABLE_PATH = "unreadable-path"
-    INTERRUPTED = "interrupted"
-    IO_URING = "io-uring"
-    FOREIGN_ARCH = "foreign-arch"
-    NESTED_PTRACE = "nested-ptrace"
-    ANONYMOUS_PROGRAM = "anonymous-program"
-    """A program without a path ran (a memfd): no rule can be written for it."""
-    STILL_RUNNING = "still-running"
-    """Processes outlived the program and were killed with the sandbox: what they would have done is not known."""
-
-
-_OPAQUE: Final = frozenset({GapKind.IO_URING, GapKind.FOREIGN_ARCH, GapKind.NESTED_PTRACE, GapKind.ANONYMOUS_PROGRAM})
-
-
-class Completeness(enum.StrEnum):
-    """How far a recording can be trusted to hold everything that happened."""
-
-    COMPLETE = "complete"
-    INCOMPLETE = "incomplete"
-    """Something that would have been recorded was lost."""
-    OPAQUE = "opaque"
-    """The program did something whose effects the recorder cannot see (io_uring, a foreign ABI, ptrace), or that
-    no profile can express (a program in memory)."""
-
-
-class Gap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
-    """One reason why a run is incomplete or opaque, and how often it happened."""
-
-    kind: GapKind
-    detail: str
-    count: int = 1
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -279,10 +252,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
     @property
+    def serves(self) -> bool:
+        """Whether a thread left the phase `init`."""
+        return any(Phase.SERVING in seen.phases for seen in self.syscalls)
+
+    @property
     def completeness(self) -> Completeness:
         """The worst of its gaps; incomplete is worse than opaque only where nothing is opaque."""
         kinds = {gap.kind for gap in self.gaps}
-        if kinds & _OPAQUE:
+        if kinds & OPAQUE:
             return Completeness.OPAQUE
         return Completeness.INCOMPLETE if kinds else Completeness.COMPLETE
 

@@ -106,6 +106,10 @@ class BpfObject:
         """Take every program off its hook."""
         self._check(self._lib.harden_bpf_detach(self._handle), "detach")
 
+    def write(self, section: str, content: bytes) -> None:
+        """Replace the whole content of a data section while the programs run."""
+        self._check(self._lib.harden_bpf_write(self._handle, section.encode(), content), f"write {section}")
+
     def iterate(self, program: str) -> None:
         """Run an iterator program to its end."""
         self._check(self._lib.harden_bpf_iterate(self._handle, program.encode()), f"iterate {program}")

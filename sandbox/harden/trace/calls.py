@@ -41,6 +41,7 @@ _CREAT_FLAGS: Final = 0xFD
 class Kind(enum.IntEnum):
     """How the kernel side reads a call when it ends (enum call_kind in layout.h)."""
 
+    NONE = 0
     OPEN = 1
     FD = 2
     PATH = 3
@@ -68,6 +69,8 @@ class Condition(enum.IntEnum):
     """mmap of a file with PROT_EXEC."""
     NAMED = 5
     """Not for an empty name (AT_EMPTY_PATH): that only looks at an open file."""
+    LISTENING = 6
+    """Of a call that waits (`waits.py`): once a socket listens."""
 
 
 FileOperations = tuple[FileOperation, ...]

@@ -8,8 +8,9 @@ from typing import Final
 from harden.model.arch import Arch
 from harden.model.syscall import numbers
 from harden.model.syscall_argument import ARGUMENT_ROWS, ArgumentRow
-from harden.trace.calls import CALLS, CallRow
+from harden.trace.calls import CALLS, CallRow, Condition, Kind
 from harden.trace.layout import COMBINATIONS, SYSCALLS
+from harden.trace.waits import WAITS, WaitRow
 
 __all__ = ["encode_config"]
 
@@ -19,24 +20,37 @@ _CALL: Final = struct.Struct("=8BII")
 _ARGUMENT: Final = struct.Struct("=3Q3BB4x")
 _TRAIT_ARGUMENTS: Final = 1
 _TRAIT_EXIT: Final = 2
+_TRAIT_WAIT: Final = 4
 
 
-def encode_config(*, arch: Arch, cgroup_id: int, seed: int, combinations: int = COMBINATIONS) -> bytes:
-    """`struct recorder_config` for one recorder. `seed` (64 bits) makes path hashes unpredictable to the program."""
+def encode_config(
+    *, arch: Arch, cgroup_id: int, seed: int, combinations: int = COMBINATIONS, is_ready_told: bool = False
+) -> bytes:
+    """`struct recorder_config` for one recorder. `seed` (64 bits) makes path hashes unpredictable to the program.
+
+    `is_ready_told`: the phase `serving` begins when user space says so, and not where a thread first waits.
+    """
     known = {number: name for name, number in numbers(arch).items() if number < SYSCALLS}
     calls, arguments, traits = bytearray(), bytearray(), bytearray()
     for number in range(SYSCALLS):
         name = known.get(number, "")
-        call, argument = CALLS.get(name), ARGUMENT_ROWS.get(name)
-        calls += _encode_call(call) if call else bytes(_CALL.size)
+        call, argument, wait = CALLS.get(name), ARGUMENT_ROWS.get(name), WAITS.get(name)
+        calls += _encode_call(call) if call else _encode_wait(wait) if wait else bytes(_CALL.size)
         arguments += _encode_argument(argument) if argument else bytes(_ARGUMENT.size)
-        traits.append((_TRAIT_EXIT if call else 0) | (_TRAIT_ARGUMENTS if argument else 0))
-    return _HEADER.pack(cgroup_id, seed, combinations, 0) + bytes(calls) + bytes(arguments) + bytes(traits)
+        traits.append(
+            (_TRAIT_EXIT if call else 0) | (_TRAIT_ARGUMENTS if argument else 0) | (_TRAIT_WAIT if wait else 0)
+        )
+    return _HEADER.pack(cgroup_id, seed, combinations, is_ready_told) + bytes(calls) + bytes(arguments) + bytes(traits)
 
 
 def _encode_call(row: CallRow) -> bytes:
     positions = (row.path, row.dirfd, row.flags, row.path2, row.dirfd2)
     return _CALL.pack(row.kind, *positions, row.condition, 0, row.flag_mask, 0)
+
+
+def _encode_wait(row: WaitRow) -> bytes:
+    unused = (Kind.NONE, row.descriptors, 0, 0, 0, 0)
+    return _CALL.pack(*unused, Condition.LISTENING if row.needs_listening else Condition.ALWAYS, 0, 0, 0)
 
 
 def _encode_argument(row: ArgumentRow) -> bytes:

@@ -20,9 +20,10 @@ from harden.model.recording import (
 from harden.model.syscall import name_of
 from harden.model.syscall_argument import ARGUMENT_ROWS
 from harden.trace.errno_name import errno_name
-from harden.trace.layout import ArgumentKey, CapabilityKey, CapabilityMark, Event, EventKind, Mark
+from harden.trace.layout import SERVING, ArgumentKey, CapabilityKey, CapabilityMark, Event, EventKind, Mark
 from harden.trace.observations import Observations
 from harden.trace.place import join, path_of_names
+from harden.trace.tally import Tally
 
 __all__ = [
     "ABI_NATIVE",
@@ -74,14 +75,14 @@ def _own_name(names: bytes) -> bytes:
 
 
 def program_text(programs: Mapping[int, Program], number: int) -> str:
-    """Path text of an executable; empty when its event was lost."""
-    program = programs.get(number)
+    """Path text of an executable, whatever the phase; empty when its event was lost."""
+    program = programs.get(number & ~SERVING)
     return to_text(program.path) if program else ""
 
 
 def decode_syscalls(observations: Observations, programs: Mapping[int, Program]) -> tuple[SyscallSeen, ...]:
     """Calls per executable and ABI, sorted."""
-    made: Counter[tuple[str, Arch, int]] = Counter()
+    made: Tally[tuple[str, Arch, int]] = Tally()
     failed: dict[tuple[str, Arch, int], Counter[str]] = defaultdict(Counter)
     for key, count in observations.counts.items():
         arch = _arch(observations.arch, key.abi)
@@ -90,8 +91,7 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
         call = (program_text(programs, key.executable), arch, key.nr)
         if key.error:
             failed[call][errno_name(key.error)] += count
-        else:
-            made[call] += count
+        made.add(call, key.executable, 0 if key.error else count)
     return tuple(
         sorted(
             SyscallSeen(
@@ -102,8 +102,9 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
                 # A call that the program's own filter refused has an end but no beginning.
                 count=max(made[executable, arch, nr], failed[executable, arch, nr].total()),
                 errors=dict(sorted(failed[executable, arch, nr].items())),
+                phases=made.phases((executable, arch, nr)),
             )
-            for executable, arch, nr in made.keys() | failed.keys()
+            for executable, arch, nr in made
         )
     )
 
@@ -119,7 +120,7 @@ def _arch(native: Arch, abi: int) -> Arch | None:
 def decode_arguments(observations: Observations, programs: Mapping[int, Program]) -> tuple[ArgumentsSeen, ...]:
     """Combinations of arguments per executable and call, sorted; calls with too many have one entry without values."""
     arch = observations.arch
-    found: Counter[tuple[str, str, tuple[int, ...] | None]] = Counter()
+    found: Tally[tuple[str, str, tuple[int, ...]]] = Tally()
     overflowing = {
         key for key, distinct in observations.combinations.items() if distinct > observations.combination_limit
     }
@@ -127,15 +128,22 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
     for key, count in observations.arguments.items():
         executable, name = program_text(programs, key.executable), name_of(arch, key.nr)
         if (executable, name) not in unknown:
-            found[executable, name, _values(key, name)] += count
-    for call in decode_syscalls(observations, programs) if unknown else ():
-        if call.arch is arch and (call.executable, call.name) in unknown:
-            found[call.executable, call.name, None] += call.count
-    in_order = sorted(found.items(), key=lambda item: (*item[0][:2], item[0][2] or ()))
-    return tuple(
-        ArgumentsSeen(executable=executable, arch=arch, name=name, values=values, count=count)
-        for (executable, name, values), count in in_order
-    )
+            found.add((executable, name, _values(key, name)), key.executable, count)
+    known = [
+        ArgumentsSeen(
+            executable=executable, arch=arch, name=name, values=values, count=found[item], phases=found.phases(item)
+        )
+        for item in found
+        for executable, name, values in (item,)
+    ]
+    overflown = [
+        ArgumentsSeen(
+            executable=call.executable, arch=arch, name=call.name, values=None, count=call.count, phases=call.phases
+        )
+        for call in (decode_syscalls(observations, programs) if unknown else ())
+        if call.arch is arch and (call.executable, call.name) in unknown
+    ]
+    return tuple(sorted([*known, *overflown], key=lambda seen: (seen.executable, seen.name, seen.values or ())))
 
 
 def _values(key: ArgumentKey, name: str) -> tuple[int, ...]:
@@ -144,9 +152,9 @@ def _values(key: ArgumentKey, name: str) -> tuple[int, ...]:
 
 def decode_capabilities(observations: Observations, programs: Mapping[int, Program]) -> tuple[CapabilitySeen, ...]:
     """Capability checks, sorted."""
-    found: Counter[tuple[str, str, CapabilityNamespace, bool, bool, str]] = Counter()
+    found: Tally[tuple[str, str, CapabilityNamespace, bool, bool, str]] = Tally()
     for key, count in observations.capabilities.items():
-        found[
+        check = (
             program_text(programs, key.executable),
             _capability_name(key.capability),
             _namespace(key.marks),
@@ -154,7 +162,8 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
             bool(key.marks & (CapabilityMark.NOAUDIT | CapabilityMark.OVERRIDDEN))
             or key.stack in observations.probing_stacks,
             _call_name(observations.arch, key),
-        ] += count
+        )
+        found.add(check, key.executable, count)
     return tuple(
         sorted(
             CapabilitySeen(
@@ -164,9 +173,11 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
                 granted=granted,
                 probing=probing,
                 syscall=syscall,
-                count=count,
+                count=found[check],
+                phases=found.phases(check),
             )
-            for (executable, capability, namespace, granted, probing, syscall), count in found.items()
+            for check in found
+            for executable, capability, namespace, granted, probing, syscall in (check,)
         )
     )
 

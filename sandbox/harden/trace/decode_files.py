@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -13,9 +12,10 @@ from harden.model.syscall import name_of
 from harden.trace.calls import CALLS, CallRow, Kind
 from harden.trace.decode import Program, program_text
 from harden.trace.errno_name import errno_name
-from harden.trace.layout import EXEC_NR, FLAG_NAMED, Event, EventKind, Mark, SeenKey
+from harden.trace.layout import EXEC_NR, FLAG_NAMED, SERVING, Event, EventKind, Mark, SeenKey
 from harden.trace.observations import Observations
 from harden.trace.place import folder_of, join, path_of_names
+from harden.trace.tally import Tally
 
 __all__ = ["decode_files"]
 
@@ -39,35 +39,39 @@ def decode_files(
     observations: Observations, programs: Mapping[int, Program], socket_paths: Mapping[Event, bytes]
 ) -> tuple[FileSeen, ...]:
     """Operations on paths per executable, sorted. `socket_paths`: the path of each socket event that has one."""
-    found: Counter[_Found] = Counter()
+    found: Tally[_Found] = Tally()
     renames: list[tuple[Event, str, int]] = []
-    names: Counter[_Found] = Counter()
+    names: Tally[_Found] = Tally()
     for event in observations.events:
         # An event is sent right after its key was counted, so the key is there.
         count = observations.seen.get(event.key, 1)
         name = name_of(observations.arch, event.key.nr)
         if event.kind == EventKind.FILE and not event.marks & (Mark.DETACHED | Mark.TRUNCATED):
             if event.key.flags & FLAG_NAMED:
-                names[_name_of_object(event, name)] += count
+                _add(names, _name_of_object(event, name), count)
             elif CALLS[name].kind is Kind.PATHS:
                 renames.append((event, name, count))
             else:
                 for item in _operations(event, CALLS[name]):
-                    found[item] += count
+                    _add(found, item, count)
         elif event in socket_paths:
             for item in _socket_operations(event, CALLS[name], socket_paths[event]):
-                found[item] += count
+                _add(found, item, count)
     for key, count in observations.seen.items():
         if key.nr == EXEC_NR:
             for item in _execs(key, programs):
-                found[item] += count
+                _add(found, item, count)
     for item in _links(names, found):
-        found[item] += names[item]
+        _add(found, item, names[item])
     folders = _folders(found)
     for event, name, count in renames:
         for item in _two_names(event, CALLS[name], folders):
-            found[item] += count
+            _add(found, item, count)
     return _merge(found, folders, programs)
+
+
+def _add(found: Tally[_Found], item: _Found, count: int) -> None:
+    found.add(item, item.executable, count)
 
 
 def _result(key: SeenKey) -> str:
@@ -154,7 +158,7 @@ def _execs(key: SeenKey, programs: Mapping[int, Program]) -> Iterator[_Found]:
     for path, operation, resolution in dict.fromkeys(files):
         yield _Found(
             # The launcher's own exec of the payload is the payload's.
-            executable=key.executable or key.hash,
+            executable=key.executable if key.executable & ~SERVING else key.hash,
             path=path,
             operation=operation,
             result="ok",
@@ -164,7 +168,7 @@ def _execs(key: SeenKey, programs: Mapping[int, Program]) -> Iterator[_Found]:
         )
 
 
-def _folders(found: Mapping[_Found, int]) -> set[bytes]:
+def _folders(found: Iterable[_Found]) -> set[bytes]:
     """Paths that must be folders: seen as such, or above something that was reached."""
     folders = {item.path for item in found if item.folder}
     for item in found:
@@ -217,13 +221,14 @@ def _two_names(event: Event, row: CallRow, folders: set[bytes]) -> Iterator[_Fou
         yield item(new, FileOperation.REFER)
 
 
-def _merge(found: Mapping[_Found, int], folders: set[bytes], programs: Mapping[int, Program]) -> tuple[FileSeen, ...]:
+def _merge(found: Tally[_Found], folders: set[bytes], programs: Mapping[int, Program]) -> tuple[FileSeen, ...]:
     """Executables by name: two that have one path become one."""
-    merged: Counter[tuple[str, ...]] = Counter()
-    for item, count in found.items():
+    merged: Tally[tuple[str, ...]] = Tally()
+    for item in found:
         folder = "folder" if item.folder or item.path in folders else ""
         executable, path = program_text(programs, item.executable), to_text(item.path)
-        merged[executable, path, item.operation, item.result, item.resolution, item.syscall, folder] += count
+        seen = (executable, path, item.operation, item.result, item.resolution, item.syscall, folder)
+        merged.add(seen, item.executable, found[item])
     return tuple(
         sorted(
             FileSeen(
@@ -234,8 +239,10 @@ def _merge(found: Mapping[_Found, int], folders: set[bytes], programs: Mapping[i
                 resolution=Resolution(resolution),
                 syscall=syscall,
                 folder=bool(folder),
-                count=count,
+                count=merged[seen],
+                phases=merged.phases(seen),
             )
-            for (executable, path, operation, result, resolution, syscall, folder), count in merged.items()
+            for seen in merged
+            for executable, path, operation, result, resolution, syscall, folder in (seen,)
         )
     )

@@ -9,7 +9,7 @@ from typing import Final
 from harden.model.arch import Arch
 from harden.model.recording import Gap, GapKind
 from harden.trace.decode import ABI_NATIVE, Program, decode_syscalls
-from harden.trace.layout import KILLED_NR
+from harden.trace.layout import KILLED_NR, SERVING
 from harden.trace.observations import Observations
 
 __all__ = ["decode_gaps"]
@@ -51,7 +51,7 @@ def decode_gaps(observations: Observations, programs: Mapping[int, Program]) -> 
     found[GapKind.ANONYMOUS_PROGRAM, "a program without a path ran (memfd): no rule can be written for it"] += anonymous
     killed = len({key.hash for key in observations.seen if key.nr == KILLED_NR})
     found[GapKind.STILL_RUNNING, _still_running(killed)] += killed
-    known = {key.executable for key in observations.counts} - programs.keys()
+    known = {key.executable & ~SERVING for key in observations.counts} - programs.keys()
     found[GapKind.LOST_EVENTS, "the event that names an executable is missing"] += len(known)
     return tuple(sorted(Gap(kind=kind, detail=detail, count=n) for (kind, detail), n in found.items() if n))
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
 from harden.model.path_text import to_text
-from harden.model.recording import SocketSeen
+from harden.model.recording import SocketOperation, SocketSeen
 from harden.model.syscall import name_of
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES, SOCKET_TYPES
 from harden.trace.calls import CALLS
@@ -18,6 +17,7 @@ from harden.trace.errno_name import errno_name
 from harden.trace.layout import Event, EventKind
 from harden.trace.observations import Observations
 from harden.trace.place import join, path_of_names
+from harden.trace.tally import Tally
 
 __all__ = ["decode_sockets", "parse_address", "socket_paths"]
 
@@ -56,14 +56,14 @@ def decode_sockets(
     observations: Observations, programs: Mapping[int, Program], paths: Mapping[Event, bytes]
 ) -> tuple[SocketSeen, ...]:
     """Socket operations per executable, sorted."""
-    found: Counter[tuple[str, str, str, str, int, str, int, str]] = Counter()
+    found: Tally[tuple[str, SocketOperation, str, str, int, str, int, str]] = Tally()
     for event in observations.events:
         operation = CALLS[name_of(observations.arch, event.key.nr)].socket if event.kind == EventKind.SOCKET else None
         if operation is None:
             continue
         family, kind = event.key.flags & 0xFFFF, event.key.flags >> 16
         address, port = (to_text(paths[event]), None) if event in paths else parse_address(event.string)
-        found[
+        item = (
             program_text(programs, event.key.executable),
             operation,
             ADDRESS_FAMILIES.get(family, str(family)),
@@ -72,20 +72,23 @@ def decode_sockets(
             address,
             -1 if port is None else port,
             errno_name(event.key.error) if event.key.error else "ok",
-        ] += observations.seen.get(event.key, 1)
+        )
+        found.add(item, event.key.executable, observations.seen.get(event.key, 1))
     seen = [
         SocketSeen(
             executable=executable,
-            operation=CALLS_BY_OPERATION[operation],
+            operation=operation,
             family=family,
             type=kind,
             protocol=protocol,
             address=address,
             port=None if port < 0 else port,
             result=result,
-            count=count,
+            count=found[item],
+            phases=found.phases(item),
         )
-        for (executable, operation, family, kind, protocol, address, port, result), count in found.items()
+        for item in found
+        for executable, operation, family, kind, protocol, address, port, result in (item,)
     ]
     # Ports can be None, which has no order among numbers.
     return tuple(
@@ -103,6 +106,3 @@ def decode_sockets(
             ),
         )
     )
-
-
-CALLS_BY_OPERATION: Final = {row.socket.value: row.socket for row in CALLS.values() if row.socket is not None}

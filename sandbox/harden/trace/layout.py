@@ -15,6 +15,7 @@ __all__ = [
     "FLAG_NAMED",
     "KILLED_NR",
     "LOSSES",
+    "SERVING",
     "SYSCALLS",
     "ArgumentKey",
     "CapabilityKey",
@@ -34,6 +35,8 @@ SYSCALLS: Final = 512
 """Numbers of the native ABI that have rows and per-task counters."""
 COMBINATIONS: Final = 64
 """Distinct arguments kept per executable and call."""
+SERVING: Final = 1 << 31
+"""In a key's executable number: the thread was in the phase `serving`, else `init`."""
 EXEC_NR: Final = 0xFFFF
 """Number in a SeenKey that counts execs: `executable` is who called (0: the launcher), `hash` what ran."""
 

@@ -66,16 +66,20 @@ class Recorder:
         cgroup_id: int,
         *,
         combinations: int = COMBINATIONS,
+        is_ready_told: bool = False,
         capability_hooks: Sequence[str] = tuple(CAPABILITY_HOOKS),
     ) -> Recorder:
         """Load and attach for the cgroup v2 with this id (its folder's inode number) and its descendants.
 
-        `combinations` bounds the distinct arguments kept per executable and call. Raises HardenError when an essential
-        program cannot be loaded, with what would fix it.
+        `combinations` bounds the distinct arguments kept per executable, phase and call. With `is_ready_told` the phase
+        `serving` begins with `begin_serving()`, else where each thread first waits for requests. Raises HardenError
+        when an essential program cannot be loaded, with what would fix it.
         """
         arch = native_arch()
         seed = int.from_bytes(os.urandom(8), "little")
-        config = encode_config(arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations)
+        config = encode_config(
+            arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations, is_ready_told=is_ready_told
+        )
         bpf, hook = _load(config, capability_hooks)
         try:
             bpf.open_ring("events", _MEMORY_LIMIT)
@@ -98,6 +102,11 @@ class Recorder:
         """Take what the ring buffer holds now; the thread does the same all the time. Returns the number of events."""
         with self._lock:
             return self._bpf.drain(0) if self._observations is None else 0
+
+    def begin_serving(self) -> None:
+        """Every recorded thread is in the phase `serving` from its next call on; does nothing after `stop()`."""
+        if self._observations is None:
+            self._bpf.write(".data.control", struct.pack("=I", 1))
 
     def stop(self) -> Observations:
         """Detach, take the counters of tasks that still live, read everything; the same value when called again."""

@@ -429,6 +429,8 @@ static __always_inline int see_listen(struct call *call)
 {
 	struct scratch *scratch = start_event(call, EVENT_SOCKET, 0);
 
+	if (call->result >= 0)
+		global.is_listening = 1;
 	if (scratch && describe_socket(scratch, call->arguments[0]) && is_new(CALL_SLOT))
 		send(CALL_SLOT, 0);
 	return 0;

@@ -140,6 +140,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned long nvcsw;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
 	const struct cred *real_cred;

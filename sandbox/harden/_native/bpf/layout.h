@@ -35,6 +35,7 @@ enum call_condition {
 	WHEN_DEVICE,
 	WHEN_EXECUTABLE,
 	WHEN_NAMED,
+	WHEN_LISTENING,
 };
 
 /* Argument positions that are none. */
@@ -61,12 +62,13 @@ struct argument_row {
 
 #define TRAIT_ARGUMENTS 1
 #define TRAIT_EXIT 2
+#define TRAIT_WAIT 4 /* waits for requests; call_row.path is then the position of the number of descriptors */
 
 struct recorder_config {
 	__u64 cgroup;
 	__u64 seed;
 	__u32 combinations;
-	__u32 unused;
+	__u32 is_ready_told; /* `serving` begins when user space says so, and not where a thread first waits */
 	struct call_row calls[SYSCALLS];
 	struct argument_row arguments[SYSCALLS];
 	__u8 traits[SYSCALLS];
@@ -74,6 +76,9 @@ struct recorder_config {
 
 /* Which table a call's number belongs to. */
 enum call_abi { ABI_NATIVE, ABI_X32, ABI_COMPAT };
+
+/* In a key's executable number: the thread was in the phase `serving`, not `init`. */
+#define SERVING (1u << 31)
 
 struct count_key {
 	__u32 executable;
@@ -181,7 +186,12 @@ struct recorder_state {
 	__u32 executables; /* numbers given out */
 	__u32 payload;     /* process id of the first recorded task; 0 before it starts */
 	__u32 is_over;     /* that process has ended */
-	__u32 unused;
+	__u32 is_listening; /* a socket listens */
+};
+
+/* What user space tells the programs while they run. */
+struct recorder_control {
+	__u32 is_serving; /* every thread serves from its next call on */
 };
 
 #endif

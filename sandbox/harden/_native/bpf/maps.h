@@ -18,12 +18,15 @@
 
 const volatile struct recorder_config config SEC(".rodata.config");
 struct recorder_state global SEC(".data.state") = {};
+struct recorder_control control SEC(".data.control") = {};
 
 /* Counters live in the task: the hot path takes no lock, no hash and no other processor's cache line. */
 struct task_state {
-	__u32 executable;
+	__u32 executable; /* its number, and SERVING */
 	__u32 pending; /* a capability check between its kprobe and kretprobe: cap + 1, and marks above */
 	__u64 pending_namespace;
+	__u32 waiting_nr;
+	__u64 waiting; /* in a call that waits for requests: voluntary context switches before it, plus 1 */
 	__u64 counts[SYSCALLS];
 };
 

@@ -3,36 +3,11 @@
 #ifndef HARDEN_PROCESS_H
 #define HARDEN_PROCESS_H
 
-#include "calls.h"
+#include "phase.h"
 
 #define CGROUP_DEPTH 32
 #define EXEC_SLOT 1
 #define SIGKILL 9
-
-struct flush {
-	struct task_state *state;
-};
-
-static long flush_one(__u32 nr, struct flush *flush)
-{
-	struct count_key key = {.executable = flush->state->executable, .abi = ABI_NATIVE, .nr = nr};
-	__u64 made;
-
-	made = flush->state->counts[row_of(nr)];
-	if (made) {
-		add(&counts, &key, made);
-		flush->state->counts[row_of(nr)] = 0;
-	}
-	return 0;
-}
-
-/* Move a task's own counters to the map they end up in. */
-static __always_inline void flush_counts(struct task_state *state)
-{
-	struct flush flush = {.state = state};
-
-	bpf_loop(SYSCALLS, flush_one, &flush, 0);
-}
 
 static __always_inline bool is_inside(void)
 {
@@ -156,8 +131,10 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	struct task_struct *current = bpf_get_current_task_btf();
 	struct seen_key key = {.nr = EXEC_NR};
 	struct place loader = {};
+	__u32 id;
 
 	if (state) {
+		settle_phase(state, task);
 		flush_counts(state);
 	} else {
 		if (!is_inside())
@@ -174,8 +151,9 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	}
 	find_loader(current, &loader);
 	key.executable = state->executable;
-	state->executable = identify(binprm, &loader, BPF_CORE_READ(task, mm, arg_start));
-	key.hash = state->executable;
+	id = identify(binprm, &loader, BPF_CORE_READ(task, mm, arg_start));
+	state->executable = id | (state->executable & SERVING);
+	key.hash = id;
 	add(&seen, &key, 1);
 	return see_started(binprm, state->executable, call_number((struct pt_regs *)bpf_task_pt_regs(current)));
 }
@@ -215,6 +193,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
 
 	if (state) {
+		settle_phase(state, task);
 		flush_counts(state);
 		end_process(task, state->executable);
 	}
@@ -231,8 +210,10 @@ int flush_task(struct bpf_iter__task *context)
 	if (!task)
 		return 0;
 	state = bpf_task_storage_get(&tasks, task, 0, 0);
-	if (state)
+	if (state) {
+		settle_phase(state, task);
 		flush_counts(state);
+	}
 	return 0;
 }
 

@@ -54,16 +54,21 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
 	__u32 nr = id;
+	__u8 traits;
 
 	if (!state)
 		return 0;
+	settle_phase(state, task);
 	if (nr >= SYSCALLS || is_compat(task)) {
 		if (id >= 0)
 			count_foreign(state, task, nr);
 		return 0;
 	}
 	state->counts[row_of(nr)]++;
-	if (config.traits[row_of(nr)] & TRAIT_ARGUMENTS)
+	traits = config.traits[row_of(nr)];
+	if (traits & TRAIT_WAIT)
+		begin_waiting(state, task, regs, nr);
+	if (traits & TRAIT_ARGUMENTS)
 		return take_arguments(regs, state->executable, nr);
 	return 0;
 }
@@ -108,6 +113,7 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 	state = bpf_task_storage_get(&tasks, task, 0, 0);
 	if (!state)
 		return 0;
+	settle_phase(state, task);
 	if (is_error)
 		count_error(state, task, id, result);
 	if (!is_read || is_compat(task))

@@ -1,0 +1,89 @@
+"""Taking a recorded program from its gate to its end: its readiness, its scenario, signals to harden."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import TypedDict
+
+import msgspec
+
+from harden.launch.spawn import Sandbox
+from harden.model.outcome import Outcome
+from harden.model.scenario import Ready, Scenario
+from harden.scenario_run import OutputWatch, await_ready, drive
+from harden.signal_relay import forwarding
+from harden.trace import Recorder
+
+__all__ = ["Attendance", "attend", "watch_output"]
+
+
+class Attendance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a program is accompanied, and the surroundings of commands that are run beside it."""
+
+    scenario: Scenario | None
+    ready: Ready | None
+    """Overrides the scenario's."""
+    environment: Mapping[str, str]
+    cwd: bytes
+
+    @property
+    def readiness(self) -> Ready | None:
+        """When the phase `serving` begins; None where each thread tells by waiting for requests."""
+        return self.ready or (self.scenario.ready if self.scenario else None)
+
+
+class _Inside(TypedDict):
+    """How a look into the sandbox is taken."""
+
+    init_pid: int
+    environment: Mapping[str, str]
+    cwd: bytes
+    output: OutputWatch | None
+
+
+def watch_output(readiness: Ready | None, stack: ExitStack) -> OutputWatch | None:
+    """What the program must write to, where its readiness is a text; joined when `stack` is left."""
+    if readiness is None or readiness.text is None:
+        return None
+    watch = OutputWatch(readiness.text, sys.stdout.buffer)
+    stack.callback(watch.join)
+    return watch
+
+
+def attend(
+    attendance: Attendance,
+    sandbox: Sandbox,
+    *,
+    init_pid: int,
+    output: OutputWatch | None,
+    recorder: Recorder,
+    tell: Callable[[str], None],
+) -> tuple[Outcome, bool]:
+    """Let the program run to its end; the second value tells whether a signal to harden ended it."""
+    scenario, readiness = attendance.scenario, attendance.readiness
+    inside: _Inside = {
+        "init_pid": init_pid,
+        "environment": attendance.environment,
+        "cwd": attendance.cwd,
+        "output": output,
+    }
+    with forwarding(sandbox) as received:
+        sandbox.open_gate()
+        if scenario:
+            drive(scenario, sandbox, **inside, ready=readiness, when_ready=recorder.begin_serving, tell=tell)
+        elif readiness:
+            problem = await_ready(readiness, sandbox, **inside)
+            if problem:
+                tell(f"{problem}: everything was recorded as init")
+            else:
+                recorder.begin_serving()
+        while not sandbox.poll():
+            select.select([sandbox], [], [])
+        outcome = sandbox.wait()
+        by_key = outcome.signal in (signal.SIGINT, signal.SIGQUIT) and scenario is None and os.isatty(0)
+        return outcome, bool(received) or by_key

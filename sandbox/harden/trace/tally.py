@@ -1,0 +1,42 @@
+"""Counting things that were seen, with the phases of the threads that did them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator
+from typing import Generic, TypeVar
+
+from harden.model.phase import Phase
+from harden.trace.layout import SERVING
+
+__all__ = ["Tally"]
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Tally(Generic[T]):
+    """How often each thing was seen, and in which phases."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[T] = Counter()
+        self._serving: set[T] = set()
+        self._init: set[T] = set()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._counts)
+
+    def __getitem__(self, thing: T) -> int:
+        return self._counts[thing]
+
+    def add(self, thing: T, executable: int, count: int) -> None:
+        """Count `thing`, done by an executable whose number, as the kernel side has it, tells the phase."""
+        self._counts[thing] += count
+        (self._serving if executable & SERVING else self._init).add(thing)
+
+    def phases(self, thing: T) -> tuple[Phase, ...]:
+        """The phases of `thing` in their order."""
+        seen = ((Phase.INIT, self._init), (Phase.SERVING, self._serving))
+        return tuple(phase for phase, things in seen if thing in things)
