@@ -10,9 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#ifndef MNT_DETACH
-#define MNT_DETACH 2
-#endif
 #ifndef MS_PRIVATE
 #define MS_PRIVATE (1 << 18)
 #endif
@@ -285,15 +282,6 @@ int op_devpts(const struct op *op)
 	return context < 0 ? -1 : slot_put(op->f[0], context);
 }
 
-static uint64_t mount_id(int fd)
-{
-	struct statx status;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID))
-		return 0;
-	return status.stx_mnt_id;
-}
-
 int op_root(const struct op *op)
 {
 	run.root_fd = slot_take(op->f[0]);
@@ -481,25 +469,4 @@ int op_read_only(const struct op *op)
 		return fail("move_mount");
 	close(clone);
 	return close(target);
-}
-
-int op_pivot(const struct op *op)
-{
-	int root;
-
-	(void)op;
-	if (fchdir(run.root_fd) < 0)
-		return fail("fchdir");
-	if (sys_pivot_root(".", ".") < 0)
-		return fail("pivot_root");
-	/* "." is now the old root, stacked on the new one. */
-	if (sys_umount2(".", MNT_DETACH) < 0)
-		return fail("umount2");
-	if (chdir("/") < 0)
-		return fail("chdir");
-	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0 || mount_id(root) != run.root_mount_id)
-		return fail_detail("statx", 0, "the old root is still mounted");
-	close(root);
-	return close(run.root_fd);
 }

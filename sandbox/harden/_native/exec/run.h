@@ -70,6 +70,9 @@ typedef int operation(const struct op *op);
 /* Carries out one stage; returns -1 when an operation failed (it is recorded). */
 int run_stage(enum stage stage);
 
+/* The number of the mount that `fd` lies on; 0 where the kernel does not say. */
+uint64_t mount_id(int fd);
+
 int slot_take(uint32_t slot);
 int slot_get(uint32_t slot);
 int slot_put(uint32_t slot, int fd);
