@@ -32,6 +32,7 @@ program-changed = "off"
 [demand]                                  # what must and must not be in a profile
 forbidden_syscalls = ["ptrace", "mount"]
 required_syscalls = ["exit_group"]
+forbidden_while_serving = ["execve", "CAP_SETUID"]    # only the start may need them: the recording tells
 allowed_capabilities = ["CAP_NET_BIND_SERVICE", "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN"]
 allowed_families = ["AF_UNIX", "AF_INET", "AF_INET6"]
 allowed_network = ["bind tcp *:80", "bind tcp *:8000-8999", "connect tcp 10.0.0.0/8:5432", "* unix /run/app/**"]
@@ -79,8 +80,9 @@ Where a policy extends another, and where a scope adds to it, lists of what is f
 else is replaced. A waiver hides a finding until its last day; after that the finding counts again and the waiver itself
 is one. A waiver that nothing needs is a finding too.
 
-Not a demand yet, because a profile does not say it: phases, a measure of coverage other than its runs, the values of
-resource limits (`controls` demands that they are there). A policy that names one of them is refused, not ignored.
+`forbidden_while_serving` is judged by the recording beside the profile; where there is none, that is a finding. Not a
+demand, because no file says it: the values of resource limits (`controls` demands that they are there). A policy that
+names what is no demand is refused, not ignored.
 
 ## Presets
 

@@ -12,9 +12,11 @@ from harden.check.policy_chain import Effective
 from harden.errors import HardenError, UnusableInput
 from harden.folder import PROFILE_SUFFIX, RECORDING_SUFFIX, load_recording
 from harden.kernel import atomic_file
+from harden.model.need import serving_needs
 from harden.model.path_text import from_text
 from harden.model.policy import Demand, Export
 from harden.model.profile import Profile
+from harden.model.recording import Recording
 
 __all__ = ["look_around"]
 
@@ -28,9 +30,13 @@ def look_around(path: Path, read: MergedProfile, effective: Effective, today: da
         from harden.git_history import committed
 
         date, problem = committed(path, today)
+    compared = bool({"stale-profile", "rule-without-origin"} & wanted.keys())
+    phases = "serving-right" in wanted and bool(demand.forbidden_while_serving)
+    recording = _recording(path) if compared or phases else None
     return Surroundings(
         generated=read.generated,
-        regenerated=_regenerated(path, profile) if {"stale-profile", "rule-without-origin"} & wanted.keys() else None,
+        regenerated=_regenerated(recording, profile) if recording and compared else None,
+        serving=serving_needs(recording) if recording and phases else None,
         digest=_digest(profile.workload.program) if "program-changed" in wanted else None,
         committed=date,
         age_problem=problem,
@@ -38,13 +44,15 @@ def look_around(path: Path, read: MergedProfile, effective: Effective, today: da
     )
 
 
-def _regenerated(path: Path, profile: Profile) -> Profile | None:
+def _recording(path: Path) -> Recording | None:
     recording = path.with_name(path.name.removesuffix(PROFILE_SUFFIX) + RECORDING_SUFFIX)
-    if not recording.exists():
-        return None
+    return load_recording(recording) if recording.exists() else None
+
+
+def _regenerated(recording: Recording, profile: Profile) -> Profile:
     from harden.profile_source import profile_of
 
-    return profile_of(load_recording(recording), name=profile.name)
+    return profile_of(recording, name=profile.name)
 
 
 def _digest(program: str) -> str | None:

@@ -31,6 +31,7 @@ def network(*rules: str, origin: str = "observed", **rights: Any) -> Profile:
 
 OPEN = profile()
 TWO = profile(generated={"runs": ["a" * 12, "b" * 12]})
+NOT_SERVING = Demand(forbidden_while_serving=("execve", "CAP_SETUID"))
 PARTLY_READ = read_foreign(b"profile web {\n  include <abstractions/base>\n}\n", "usr.bin.web")
 
 FAILING: dict[str, list[tuple[Subject | Profile, dict[str, Any], str]]] = {
@@ -108,6 +109,11 @@ FAILING: dict[str, list[tuple[Subject | Profile, dict[str, Any], str]]] = {
     "new-profile": [(OPEN, {"baseline_name": "git:main"}, "")],
     "forbidden-syscall": [(calls("getppid"), {"demand": Demand(forbidden_syscalls=("getppid",))}, "getppid")],
     "missing-syscall": [(calls("read"), {"demand": Demand(required_syscalls=("getppid",))}, "getppid")],
+    "serving-right": [
+        (OPEN, {"demand": NOT_SERVING, "serving": frozenset({"read", "execve"})}, "execve"),
+        (OPEN, {"demand": NOT_SERVING, "serving": frozenset({"CAP_SETUID"})}, "CAP_SETUID"),
+        (OPEN, {"demand": NOT_SERVING}, ""),
+    ],
     "forbidden-argument": [
         (
             calls("unshare", arguments={"unshare": [["CLONE_NEWNS|CLONE_NEWUSER"]]}),
@@ -222,6 +228,7 @@ PASSING: dict[str, list[tuple[Subject | Profile, dict[str, Any]]]] = {
     "new-profile": [(OPEN, {}), (OPEN, {"baseline": OPEN, "baseline_name": "x"})],
     "forbidden-syscall": [(OPEN, {"demand": Demand(forbidden_syscalls=("getppid",))})],
     "missing-syscall": [(calls("getppid"), {"demand": Demand(required_syscalls=("getppid",))})],
+    "serving-right": [(OPEN, {"demand": NOT_SERVING, "serving": frozenset({"read"})}), (OPEN, {})],
     "forbidden-argument": [
         (
             calls("socket", arguments={"socket": [["AF_UNIX", "SOCK_STREAM", "0"]]}),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harden.model.need import capability_needs, file_needs, network_needs
-from harden.model.recording import CapabilityNamespace, FileOperation, Run
-from tests.recordings import capability, file, run, socket
+from harden.model.need import capability_needs, file_needs, network_needs, serving_needs
+from harden.model.recording import CapabilityNamespace, FileOperation, Phase, Recording, Run
+from tests.recordings import capability, file, run, socket, syscall
 
 Op = FileOperation
 
@@ -67,3 +67,13 @@ def test_a_capability_in_a_namespace_of_the_programs_own_is_not_needed():
 
 def test_a_program_without_a_path_needs_no_file():
     assert not any(b"memfd" in path for path in file_needs(run(files=(file("memfd:x", "exec", "map"),))))
+
+
+def test_needs_while_serving_are_those_of_threads_that_serve():
+    both = (Phase.INIT, Phase.SERVING)
+    first = run(
+        syscalls=(syscall("execve"), syscall("read", phases=both)),
+        capabilities=(capability("CAP_SETUID"), capability("CAP_CHOWN", phases=(Phase.SERVING,), granted=False)),
+    )
+    second = run(capabilities=(capability("CAP_KILL", phases=(Phase.SERVING,)),))
+    assert serving_needs(Recording.of([first, second])) == {"read", "CAP_KILL"}

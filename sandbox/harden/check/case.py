@@ -39,6 +39,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """NAME.profile.toml alone, without what NAME.local.toml adds."""
     regenerated: Profile | None = None
     """What `harden generate` makes of the recording beside the profile, where there is one."""
+    serving: frozenset[str] | None = None
+    """System calls and capabilities that were needed while the program served, by the recording beside the profile."""
     digest: str | None = None
     """`sha256:…` of the workload's program on this machine."""
     committed: datetime.date | None = None

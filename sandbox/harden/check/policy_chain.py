@@ -135,7 +135,10 @@ def _is_about(scope: Scope, subject: Subject) -> bool:
     return by_name or any(matches_path(glob, subject.file) for glob in scope.paths)
 
 
-_ADDED_UP: Final = ("forbidden_syscalls", "required_syscalls", "forbidden_capabilities", "forbidden_network", "exports")
+_ADDED_UP: Final = (
+    "forbidden_syscalls", "required_syscalls", "forbidden_while_serving", "forbidden_capabilities", "forbidden_network",
+    "exports",
+)  # fmt: skip
 
 
 def _merged(base: Demand, more: Demand) -> Demand:

@@ -17,12 +17,14 @@ from harden.model.recording import (
     CapabilityNamespace,
     CapabilitySeen,
     FileOperation,
+    Phase,
+    Recording,
     Run,
     SocketOperation,
     SocketSeen,
 )
 
-__all__ = ["capability_needs", "file_needs", "network_needs", "normal_path", "unusable_sockets"]
+__all__ = ["capability_needs", "file_needs", "network_needs", "normal_path", "serving_needs", "unusable_sockets"]
 
 _EXISTED: Final = frozenset({"EEXIST", "EISDIR", "ENOTEMPTY", "EINVAL", "ELOOP", "EXDEV", "ENXIO", "ENODATA"})
 """Failures that tell the program that the path is there: without it the answer would be another one."""
@@ -87,6 +89,16 @@ def capability_needs(run: Run) -> frozenset[str]:
         if all(count <= searches.get(where, 0) for where, count in counts[_OVERRIDE, True].items()):
             needed = needed - {_OVERRIDE} | {_READ_SEARCH}
     return frozenset(needed)
+
+
+def serving_needs(recording: Recording) -> frozenset[str]:
+    """Names of the system calls and capabilities that were needed in the phase `serving`, in any run."""
+    found: set[str] = set()
+    for run in recording.runs:
+        found |= {seen.name for seen in run.syscalls if Phase.SERVING in seen.phases}
+        serving = (seen for seen in run.capabilities if seen.granted and _counts(seen) and Phase.SERVING in seen.phases)
+        found |= {seen.capability for seen in serving}
+    return frozenset(found)
 
 
 def _counts(seen: CapabilitySeen) -> bool:

@@ -84,6 +84,8 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
     forbidden_syscalls: tuple[str, ...] = ()
     required_syscalls: tuple[str, ...] = ()
+    forbidden_while_serving: tuple[str, ...] = ()
+    """System calls and capabilities that only a program's start may need: the recording beside the profile tells."""
     allowed_arguments: dict[str, tuple[ArgumentTexts, ...]] = {}
     """By call: the only combinations of its ruled arguments that may get through, `*` for any value."""
     forbidden_arguments: dict[str, tuple[ArgumentTexts, ...]] = {}
@@ -114,6 +116,9 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         for name in (*self.forbidden_syscalls, *self.required_syscalls):
             if not is_known(name):
                 raise ValueError(f"unknown system call {name!r}")
+        for name in self.forbidden_while_serving:
+            if not is_known(name) and name not in Capability.__members__:
+                raise ValueError(f"{name!r} is neither a system call nor a capability")
         for table in (self.allowed_arguments, self.forbidden_arguments):
             for name, rows in table.items():
                 if name not in ARGUMENT_ROWS:
