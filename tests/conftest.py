@@ -30,7 +30,7 @@ PROGRAMS = ROOT / "tests/programs"
 class Victim(Protocol):
     """Compiles tests/programs/NAME.c and gives the path of the program."""
 
-    def __call__(self, name: str, *, static: bool = False) -> Path: ...
+    def __call__(self, name: str, *, static: bool = False, flags: tuple[str, ...] = ()) -> Path: ...
 
 
 def must_run() -> frozenset[str]:
@@ -63,19 +63,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip(reason)
 
 
-def compile_victim(name: str, *, static: bool = False) -> Path:
-    """Compile one victim into build/victims, named by its content: safe beside other workers doing the same."""
+def compile_victim(name: str, *, static: bool = False, flags: tuple[str, ...] = ()) -> Path:
+    """Compile one victim into build/victims, named by its content: safe beside other workers doing the same.
+
+    `flags` come after the usual ones.
+    """
     source = PROGRAMS / f"{name}.c"
-    flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g0", "-Wall", "-Wextra", "-Werror", "-pthread"]
+    words = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g0", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
     if static:
-        flags.append("-static")
-    digest = hashlib.sha256("\0".join([source.read_text(), *flags]).encode()).hexdigest()[:12]
+        words.append("-static")
+    digest = hashlib.sha256("\0".join([source.read_text(), *words]).encode()).hexdigest()[:12]
     folder = ROOT / "build/victims" / digest
     program = folder / name
     if not program.exists():
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f".{name}.{os.getpid()}"
-        subprocess.run(["gcc", *flags, str(source), "-o", str(scratch)], check=True)
+        subprocess.run(["gcc", *words, str(source), "-o", str(scratch)], check=True)
         scratch.replace(program)
     return program
 

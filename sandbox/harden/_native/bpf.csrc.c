@@ -118,6 +118,14 @@ static int harden_bpf_enable(struct harden_bpf *bpf, const char *name, bool enab
 	return program ? bpf_program__set_autoload(program, enabled) : -ENOENT;
 }
 
+/* How many entries a map can hold, before loading. */
+static int harden_bpf_resize(struct harden_bpf *bpf, const char *name, __u32 entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(bpf->object, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
+}
+
 static int harden_bpf_load(struct harden_bpf *bpf)
 {
 	int error;

@@ -22,6 +22,9 @@ _ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 def to_text(path: bytes) -> str:
     """`path` as printable text, reversible by `from_text`."""
     text = path.decode("utf-8", errors="surrogateescape")
+    # Nearly every path is its own text, and a recording has very many.
+    if text.isprintable() and "\\" not in text:
+        return text
     return "".join(_escape(char) for char in text)
 
 

@@ -92,6 +92,10 @@ class BpfObject:
         result = self._lib.harden_bpf_fill(self._handle, section.encode(), content, len(content))
         self._check(result, f"fill {section} with {len(content)} bytes")
 
+    def resize(self, name: str, entries: int) -> None:
+        """Let a map hold this many entries, before loading."""
+        self._check(self._lib.harden_bpf_resize(self._handle, name.encode(), entries), f"resize map {name}")
+
     def load(self) -> None:
         """Hand maps and programs to the kernel; LoadError names the program it refused."""
         self._check(self._lib.harden_bpf_load(self._handle), "load")

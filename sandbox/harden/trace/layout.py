@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeVar
 
 __all__ = [
     "COMBINATIONS",
+    "DISTINCT",
     "EXEC_NR",
     "FLAG_NAMED",
     "KILLED_NR",
@@ -35,6 +36,8 @@ SYSCALLS: Final = 512
 """Numbers of the native ABI that have rows and per-task counters."""
 COMBINATIONS: Final = 64
 """Distinct arguments kept per executable and call."""
+DISTINCT: Final = 1 << 19
+"""Distinct operations on paths and sockets that are kept."""
 SERVING: Final = 1 << 31
 """In a key's executable number: the thread was in the phase `serving`, else `init`."""
 EXEC_NR: Final = 0xFFFF

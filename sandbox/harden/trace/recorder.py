@@ -17,6 +17,7 @@ from harden.trace.config import encode_config
 from harden.trace.kernel_stack import hides_symbols, probing_stacks
 from harden.trace.layout import (
     COMBINATIONS,
+    DISTINCT,
     LOSSES,
     ArgumentKey,
     CapabilityKey,
@@ -66,12 +67,14 @@ class Recorder:
         cgroup_id: int,
         *,
         combinations: int = COMBINATIONS,
+        distinct: int = DISTINCT,
         is_ready_told: bool = False,
         capability_hooks: Sequence[str] = tuple(CAPABILITY_HOOKS),
     ) -> Recorder:
         """Load and attach for the cgroup v2 with this id (its folder's inode number) and its descendants.
 
-        `combinations` bounds the distinct arguments kept per executable, phase and call. With `is_ready_told` the phase
+        `combinations` bounds the distinct arguments kept per executable, phase and call, `distinct` the operations on
+        paths and sockets; what goes beyond makes the recording incomplete. With `is_ready_told` the phase
         `serving` begins with `begin_serving()`, else where each thread first waits for requests. Raises HardenError
         when an essential program cannot be loaded, with what would fix it.
         """
@@ -80,7 +83,7 @@ class Recorder:
         config = encode_config(
             arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations, is_ready_told=is_ready_told
         )
-        bpf, hook = _load(config, capability_hooks)
+        bpf, hook = _load(config, distinct, capability_hooks)
         try:
             bpf.open_ring("events", _MEMORY_LIMIT)
             recorder = cls(bpf, arch=arch, capability_hook=hook, combinations=combinations)
@@ -161,7 +164,7 @@ class Recorder:
         )
 
 
-def _load(config: bytes, hooks: Sequence[str]) -> tuple[BpfObject, str]:
+def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject, str]:
     """The loaded object and the capability hook in use, which is attached: the first that the kernel takes."""
     refused: list[LoadError] = []
     for hook in hooks:
@@ -174,6 +177,7 @@ def _load(config: bytes, hooks: Sequence[str]) -> tuple[BpfObject, str]:
         try:
             bpf.disable(unused)
             bpf.fill(".rodata.config", config)
+            bpf.resize("seen", distinct)
             bpf.load()
             for program in CAPABILITY_HOOKS[hook]:
                 bpf.attach(program)

@@ -1,0 +1,93 @@
+"""`harden trace` beside another one, and one that is killed: nothing runs unrecorded, nothing is recorded twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.jobs import DEADLINE_S, HARDEN, environment
+
+pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
+
+
+@contextmanager
+def tracing(folder: Path, script: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A trace of a shell script that has written "up"."""
+    argv = [str(HARDEN), "trace", "--name", "app", "--", "/bin/sh", "-c", script]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, cwd=folder, env=environment(), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def processes_with(argument: str) -> list[int]:
+    """Ids of processes that have this argument."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if argument.encode() in words:
+                found.append(int(folder.name))
+    return found
+
+
+def test_the_program_ends_with_a_recorder_that_is_killed(tmp_path):
+    marker = f"600.{os.getpid()}"
+    with tracing(tmp_path, f"/bin/sleep {marker} & echo up; wait") as recorder:
+        sleepers: list[int] = []
+        while not sleepers:
+            sleepers = [pid for pid in processes_with(marker) if "sleep" in os.readlink(f"/proc/{pid}/exe")]
+        (sleeper,) = map(os.pidfd_open, sleepers)
+        try:
+            assert select.select([sleeper], [], [], 0)[0] == []
+            recorder.send_signal(signal.SIGKILL)
+            assert select.select([sleeper], [], [], DEADLINE_S)[0] == [sleeper]
+        finally:
+            os.close(sleeper)
+    assert not (tmp_path / "app.profile.toml").exists()
+
+
+def test_two_traces_at_once_do_not_see_each_other(tmp_path):
+    read = {"one": "/etc/hostname", "two": "/etc/passwd"}
+    with (
+        tracing(folder_of(tmp_path, "one"), f"echo up; read go; /bin/cat {read['one']}") as one,
+        tracing(folder_of(tmp_path, "two"), f"echo up; read go; /usr/bin/wc {read['two']}") as two,
+    ):
+        for process in (one, two):
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        assert [process.wait(DEADLINE_S) for process in (one, two)] == [0, 0]
+    seen = {name: paths_of(tmp_path / name) for name in read}
+    assert [(read[name] in seen["one"], read[name] in seen["two"]) for name in read] == [(True, False), (False, True)]
+    assert [path for path in ("/usr/bin/cat", "/usr/bin/wc") if path in seen["one"]] == ["/usr/bin/cat"]
+    assert [path for path in ("/usr/bin/cat", "/usr/bin/wc") if path in seen["two"]] == ["/usr/bin/wc"]
+
+
+def folder_of(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
+
+
+def paths_of(folder: Path) -> set[str]:
+    (run,) = json.loads((folder / "app.recording.json").read_bytes())["runs"]
+    assert run["gaps"] == []
+    return {seen["path"] for seen in run["files"] if seen.get("result", "ok") == "ok"}
