@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harden.cli import output
+from harden.cli.coverage import COVERAGE_WARNING, coverage_rows
+from harden.generate.coverage import coverage_of
 from harden.model.recording import Phase, Recording, Run
 
 __all__ = ["show_recording"]
@@ -14,6 +16,11 @@ __all__ = ["show_recording"]
 def show_recording(recording: Recording) -> None:
     """Print every run of `recording`."""
     output.line(f"recording: {len(recording.runs)} run(s), {recording.completeness}")
+    estimates = coverage_of(recording)
+    if estimates:
+        output.line()
+        output.line(f"coverage over {len(recording.runs)} runs in the order below: {COVERAGE_WARNING}")
+        output.table([("", *row) for row in coverage_rows(estimates)])
     for run in recording.runs:
         _show_run(run)
 

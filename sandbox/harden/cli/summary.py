@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from harden.cli import output
+from harden.generate.coverage import coverage_of
 from harden.model.recording import Completeness, Run, SocketOperation
 from harden.model.sandbox import NetworkMode
 from harden.record import Trace
@@ -27,6 +28,8 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
         f"{len(run.executables)} executables"
     )
     for text in (*trace.notes, *_changes(run), *_refused_connections(run), *_refused_capabilities(run)):
+        output.note(text)
+    for text in _coverage(trace):
         output.note(text)
     if run.completeness is not Completeness.COMPLETE:
         reasons = "; ".join(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps)
@@ -52,6 +55,17 @@ def _refused_capabilities(run: Run) -> list[str]:
     return [f"refused while recording: {', '.join(wanted[:_LISTED])}; --cap-add gives it"] if wanted else []
 
 
+def _coverage(trace: Trace) -> list[str]:
+    """How far the runs so far go, once there is more than one."""
+    estimates = coverage_of(trace.recording)
+    if not estimates:
+        return []
+    covered = ", ".join(f"{each.kind} {each.coverage:.0%}" for each in estimates if each.seen)
+    new = ", ".join(f"{each.expected_new:.1f} {each.kind}" for each in estimates if each.expected_new)
+    more = f"; new in the next run: {new}" if new else ""
+    return [f"covered by {len(trace.recording.runs)} runs (lower bounds): {covered}{more}"]
+
+
 def _facts(trace: Trace) -> dict[str, object]:
     run = trace.run
     return {
@@ -65,6 +79,7 @@ def _facts(trace: Trace) -> dict[str, object]:
         "syscalls": sorted({seen.name for seen in run.syscalls}),
         "changes": run.changes,
         "peaks": run.peaks,
+        "coverage": coverage_of(trace.recording),
     }
 
 
