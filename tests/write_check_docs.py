@@ -40,6 +40,7 @@ forbidden_network = ["connect * 169.254.169.254/32:*"]
 allowed_programs = ["/usr/lib/**"]        # beside the workload's own program; a dynamic loader counts
 completeness = "complete"
 min_runs = 2
+min_coverage = 0.95                       # of what further runs do, at least that was seen: the recording tells
 max_age_days = 180                        # since it was last committed
 exports = [{{ format = "seccomp", file = "{{name}}.seccomp.json" }}]
 
@@ -80,9 +81,9 @@ Where a policy extends another, and where a scope adds to it, lists of what is f
 else is replaced. A waiver hides a finding until its last day; after that the finding counts again and the waiver itself
 is one. A waiver that nothing needs is a finding too.
 
-`forbidden_while_serving` is judged by the recording beside the profile; where there is none, that is a finding. Not a
-demand, because no file says it: the values of resource limits (`controls` demands that they are there). A policy that
-names what is no demand is refused, not ignored.
+`forbidden_while_serving` and `min_coverage` are judged by the recording beside the profile; where there is none, that
+is a finding. Not a demand, because no file says it: the values of resource limits (`controls` demands that they are
+there). A policy that names what is no demand is refused, not ignored.
 
 ## Presets
 

@@ -12,6 +12,7 @@ from harden.check.policy_chain import Effective
 from harden.errors import HardenError, UnusableInput
 from harden.folder import PROFILE_SUFFIX, RECORDING_SUFFIX, load_recording
 from harden.kernel import atomic_file
+from harden.model.coverage import Coverage
 from harden.model.need import serving_needs
 from harden.model.path_text import from_text
 from harden.model.policy import Demand, Export
@@ -32,10 +33,12 @@ def look_around(path: Path, read: MergedProfile, effective: Effective, today: da
         date, problem = committed(path, today)
     compared = bool({"stale-profile", "rule-without-origin"} & wanted.keys())
     phases = "serving-right" in wanted and bool(demand.forbidden_while_serving)
-    recording = _recording(path) if compared or phases else None
+    counted = "low-coverage" in wanted and demand.min_coverage is not None
+    recording = _recording(path) if compared or phases or counted else None
     return Surroundings(
         generated=read.generated,
         regenerated=_regenerated(recording, profile) if recording and compared else None,
+        coverage=_coverage(recording) if recording and counted else None,
         serving=serving_needs(recording) if recording and phases else None,
         digest=_digest(profile.workload.program) if "program-changed" in wanted else None,
         committed=date,
@@ -53,6 +56,12 @@ def _regenerated(recording: Recording, profile: Profile) -> Profile:
     from harden.profile_source import profile_of
 
     return profile_of(recording, name=profile.name)
+
+
+def _coverage(recording: Recording) -> tuple[Coverage, ...]:
+    from harden.generate.coverage import coverage_of
+
+    return coverage_of(recording)
 
 
 def _digest(program: str) -> str | None:

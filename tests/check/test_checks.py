@@ -12,6 +12,7 @@ from harden.check.case import ExportState
 from harden.check.foreign import read_foreign
 from harden.check.registry import CHECKS
 from harden.check.subject import Subject
+from harden.model.coverage import Coverage
 from harden.model.policy import Counts, Demand
 from harden.model.profile import Profile
 from harden.model.recording import Completeness
@@ -27,6 +28,10 @@ def caps(*names: str, origin: str = "observed") -> Profile:
 
 def network(*rules: str, origin: str = "observed", **rights: Any) -> Profile:
     return profile(rights={"network": {origin: list(rules)}, **rights})
+
+
+def covered(share: float) -> tuple[Coverage, ...]:
+    return (Coverage(kind="files", runs=2, seen=4, total=5.0, coverage=share, expected_new=1.0, last_new=2),)
 
 
 OPEN = profile()
@@ -109,6 +114,11 @@ FAILING: dict[str, list[tuple[Subject | Profile, dict[str, Any], str]]] = {
     "new-profile": [(OPEN, {"baseline_name": "git:main"}, "")],
     "forbidden-syscall": [(calls("getppid"), {"demand": Demand(forbidden_syscalls=("getppid",))}, "getppid")],
     "missing-syscall": [(calls("read"), {"demand": Demand(required_syscalls=("getppid",))}, "getppid")],
+    "low-coverage": [
+        (TWO, {"demand": Demand(min_coverage=0.9), "coverage": covered(0.8)}, "files"),
+        (TWO, {"demand": Demand(min_coverage=0.9)}, ""),
+        (OPEN, {"demand": Demand(min_coverage=0.9), "coverage": ()}, ""),
+    ],
     "serving-right": [
         (OPEN, {"demand": NOT_SERVING, "serving": frozenset({"read", "execve"})}, "execve"),
         (OPEN, {"demand": NOT_SERVING, "serving": frozenset({"CAP_SETUID"})}, "CAP_SETUID"),
@@ -228,6 +238,7 @@ PASSING: dict[str, list[tuple[Subject | Profile, dict[str, Any]]]] = {
     "new-profile": [(OPEN, {}), (OPEN, {"baseline": OPEN, "baseline_name": "x"})],
     "forbidden-syscall": [(OPEN, {"demand": Demand(forbidden_syscalls=("getppid",))})],
     "missing-syscall": [(calls("getppid"), {"demand": Demand(required_syscalls=("getppid",))})],
+    "low-coverage": [(TWO, {"demand": Demand(min_coverage=0.9), "coverage": covered(0.9)}), (OPEN, {})],
     "serving-right": [(OPEN, {"demand": NOT_SERVING, "serving": frozenset({"read"})}), (OPEN, {})],
     "forbidden-argument": [
         (

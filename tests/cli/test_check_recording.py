@@ -29,3 +29,15 @@ def test_right_that_is_needed_while_serving(gate):
     assert "[serving-right]" not in gate.check("--policy", "p.toml").out
     gate.write("p.toml", policy.format(', "read"'))
     assert "read is needed while serving" in gate.check("--policy", "p.toml").out
+
+
+def test_coverage_of_the_runs(gate):
+    runs = [recordings.run(syscalls=(recordings.syscall("read"), recordings.syscall(name))) for name in ("dup", "brk")]
+    policy = 'format = "harden-policy/1"\ndescription = "x"\ndemand.min_coverage = {}\n'
+    gate.write("app.profile.toml", recordings.profile_of(*runs))
+    gate.write("app.recording.json", encode_json(Recording.of(runs)))
+    # Of 4 incidences 2 are of calls that one run saw, none of them by two: 1 - 2/4 × 2/(2 + 2).
+    gate.write("p.toml", policy.format(0.75))
+    assert "[low-coverage]" not in gate.check("--policy", "p.toml").out
+    gate.write("p.toml", policy.format(0.76))
+    assert "2 runs cover 0.750 of the system calls at best" in gate.check("--policy", "p.toml").out

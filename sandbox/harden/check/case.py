@@ -10,6 +10,7 @@ import msgspec
 
 from harden.check.finding import Location
 from harden.check.subject import Facet, Section, Subject
+from harden.model.coverage import Coverage
 from harden.model.policy import Demand
 from harden.model.profile import Profile
 from harden.model.severity import Severity
@@ -41,6 +42,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What `harden generate` makes of the recording beside the profile, where there is one."""
     serving: frozenset[str] | None = None
     """System calls and capabilities that were needed while the program served, by the recording beside the profile."""
+    coverage: tuple[Coverage, ...] | None = None
+    """What the runs of the recording beside the profile say of what was not seen; empty for fewer than two."""
     digest: str | None = None
     """`sha256:…` of the workload's program on this machine."""
     committed: datetime.date | None = None

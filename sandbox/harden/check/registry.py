@@ -24,6 +24,7 @@ from harden.check.rule import (
     guarded_path_write,
     incomplete_recording,
     io_uring,
+    low_coverage,
     missing_control,
     missing_syscall,
     new_profile,
@@ -102,6 +103,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         missing_control.CHECK,
         too_many_rights.CHECK,
         too_few_runs.CHECK,
+        low_coverage.CHECK,
         expired_waiver.CHECK,
         unused_waiver.CHECK,
     )

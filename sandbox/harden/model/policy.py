@@ -107,6 +107,8 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """The least that a recording must be worth: `complete`, or `opaque` to accept what cannot be seen."""
     min_runs: int | None = None
     """How many runs a profile must come from."""
+    min_coverage: float | None = None
+    """The least share, 0 to 1, of what further runs do that must have been seen, for every kind of `Coverage`."""
     max_age_days: int | None = None
     """Days since the profile was last committed."""
     exports: tuple[Export, ...] = ()
@@ -138,6 +140,8 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                 raise ValueError(f"{name!r}: an address family is written AF_INET")
         for text in (*(self.allowed_network or ()), *self.forbidden_network):
             NetworkDemand.parse(text)
+        if self.min_coverage is not None and not 0 <= self.min_coverage <= 1:
+            raise ValueError(f"min_coverage {self.min_coverage}: a share is from 0 to 1")
         for number in (self.min_runs, self.max_age_days):
             if number is not None and number < 0:
                 raise ValueError(f"{number}: a count is at least 0")
