@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import struct
+import termios
 from collections.abc import Sequence
 from typing import Final
 
@@ -49,10 +50,10 @@ _UNREADABLE: Final = ("openat2", "io_uring_setup")
 """Their modes lie in memory, where no filter can look. Callers know how to do without: ENOSYS."""
 
 _INIT_CALLS: Final = {
-    "x86_64": (AUDIT_ARCH_X86_64, (15, 60, 61, 219, 231)),
-    "aarch64": (AUDIT_ARCH_AARCH64, (139, 93, 260, 128, 94)),
+    "x86_64": (AUDIT_ARCH_X86_64, (15, 60, 61, 219, 231, 1), 16),
+    "aarch64": (AUDIT_ARCH_AARCH64, (139, 93, 260, 128, 94, 64), 29),
 }
-"""rt_sigreturn, exit, wait4, restart_syscall, exit_group"""
+"""rt_sigreturn, exit, wait4, restart_syscall, exit_group, write (to tell of a stop); and ioctl"""
 
 
 def _instruction(code: int, jump_true: int, jump_false: int, operand: int) -> bytes:
@@ -133,18 +134,29 @@ def base_filter(*, host_writable: bool = False) -> bytes:
 
 
 def lock_down_filter() -> bytes:
-    """What PID 1 may still do once the sandbox is built: wait for children and end."""
+    """What PID 1 may still do once the sandbox is built: wait for children, and end.
+
+    On a terminal it keeps two descriptors: to tell the supervisor of a stop, and to change the terminal's foreground
+    process group (TIOCSPGRP).
+    """
     machine = os.uname().machine
     if machine not in _INIT_CALLS:
         raise HardenError(
             f"harden does not know the system call numbers of {machine}", hint="x86_64 and aarch64 are supported"
         )
-    arch, numbers = _INIT_CALLS[machine]
+    arch, numbers, ioctl = _INIT_CALLS[machine]
+    rules = [_instruction(_JUMP_EQUAL, len(numbers) - i + 3, 0, number) for i, number in enumerate(numbers)]
+    rules += [
+        _instruction(_JUMP_EQUAL, 0, 2, ioctl),
+        _load_argument(1),
+        _instruction(_JUMP_EQUAL, 1, 0, termios.TIOCSPGRP),
+    ]
     program = [
         _instruction(_LOAD, 0, 0, _ARCH),
-        _instruction(_JUMP_EQUAL, 0, len(numbers) + 1, arch),
+        _instruction(_JUMP_EQUAL, 0, len(rules) + 1, arch),
         _instruction(_LOAD, 0, 0, _NUMBER),
+        *rules,
+        _instruction(_RETURN, 0, 0, _KILL),
+        _PERMIT,
     ]
-    program += [_instruction(_JUMP_EQUAL, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]
-    program += [_instruction(_RETURN, 0, 0, _KILL), _instruction(_RETURN, 0, 0, _ALLOW)]
     return b"".join(program)

@@ -142,7 +142,8 @@ def payload_ops(
     ops.append(core_limit_op())
     if landlock is not None:
         ops += landlock_ops(landlock)
-    ops.append(op(pay, Code.SESSION, "start a new session, or on a terminal a new process group in its foreground"))
+    words = "leave the caller's session and terminals; where a stream is one, become a job on the sandbox's own"
+    ops.append(op(pay, Code.SESSION, words, numbers=(uid,)))
     ops += identity_ops(spec.capabilities, uid, gid, drop_groups=features.root)
     if is_enforced(controls, Control.APPARMOR):
         words = f"enter the AppArmor profile {spec.apparmor} at exec"

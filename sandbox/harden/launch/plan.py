@@ -175,6 +175,7 @@ def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | N
         tree.add(_map(Stage.OUTSIDE, maps[:2], deny=not features.root))
     proc = tree.slot()
     tree.add(op(Stage.INIT, Code.PROC, "mount an own procfs", slots=(proc,), numbers=(SAFE | MOUNT_ATTR_NOEXEC,)))
+    tree.terminals()
     tree.add(_clone(Stage.INIT, controls, userns, cgroup=False))
     if userns:
         tree.add(_map(Stage.INIT, maps[2:], deny=not features.root))

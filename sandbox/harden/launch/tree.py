@@ -32,6 +32,7 @@ _LINKS: Final = (
     (b"/proc/self/fd/1", b"/dev/stdout"),
     (b"/proc/self/fd/2", b"/dev/stderr"),
     (b"pts/ptmx", b"/dev/ptmx"),
+    (b"tty", b"/dev/console"),
 )
 _SHM_BYTES: Final = 256 << 20
 _MIB: Final = 1 << 20
@@ -75,6 +76,7 @@ class Tree:
         self.shifted = features.root and spec.user_namespace is UserNamespaceMode.SHIFTED
         self.masks: tuple[int, int] = (0, 0)
         """Slots of an empty folder and an empty file that cover what must not be reached."""
+        self._devpts = 0
         self._slots = 0
         writable = _writable(spec)
         _check_file_capabilities(spec, writable)
@@ -205,11 +207,24 @@ class Tree:
         for folder in folders:
             self.attach(self.tmpfs(text(folder), _private_bytes(), PRIVATE.get(folder, 0o755), SAFE), folder)
 
+    def terminals(self) -> None:
+        """Own terminals: mounted before the payload is cloned, which inherits the controlling one from init."""
+        self._devpts = self.slot()
+        group = 5 + 1 if self.features.root and self.spec.user_namespace is not UserNamespaceMode.HOST else 0
+        self.add(
+            op(
+                Stage.INIT,
+                Code.DEVPTS,
+                "mount an own devpts; if a standard stream is a terminal, make the sandbox's own in it",
+                slots=(self._devpts,),
+                numbers=(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, group),
+            )
+        )
+
     def devices(self) -> None:
         """An own /dev: the harmless devices, own terminals, own shared memory."""
-        nosuid = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC
         # nodev is about devices made here; those below are mounts of their own, with flags of their own.
-        self.attach(self.tmpfs("/dev", _MIB, 0o755, nosuid | MOUNT_ATTR_NODEV), b"/dev")
+        self.attach(self.tmpfs("/dev", _MIB, 0o755, SAFE | MOUNT_ATTR_NOEXEC), b"/dev")
         for name in DEVICES:
             device = b"/dev/" + name
             try:
@@ -230,18 +245,7 @@ class Tree:
             self.attach(slot, device, Flag.MAKE_FILE)
         for where, link in _LINKS:
             self.symlink(where, link)
-        slot = self.slot()
-        group = 5 + 1 if self.features.root and self.spec.user_namespace is not UserNamespaceMode.HOST else 0
-        self.add(
-            op(
-                Stage.INIT,
-                Code.DEVPTS,
-                "mount an own devpts",
-                slots=(slot,),
-                numbers=(nosuid, group),
-            )
-        )
-        self.attach(slot, b"/dev/pts")
+        self.attach(self._devpts, b"/dev/pts")
         self.attach(self.tmpfs("/dev/shm", _SHM_BYTES, 0o1777, SAFE), b"/dev/shm")
 
     def read_only(self, path: bytes, flags: Flag = Flag.NONE) -> None:

@@ -2,6 +2,7 @@
  *
  * Init stays in the outer of two user namespaces. The payload lives in an inner one that owns a copy of the mount
  * namespace, so that every mount is locked for it, whatever capabilities it holds (user_namespaces(7)). */
+#include "pty.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -134,8 +135,10 @@ int op_lock_down(const struct op *op)
 		return fail("prctl");
 	if (syscall(SYS_capset, &header, nothing) < 0)
 		return fail("capset");
+	if (run.terminals && pty_lock_down() < 0)
+		return -1;
 	/* The payload holds its own copies; init needs none, and a reader of a pipe must not wait for init. */
-	if (sys_close_range(0, ~0U, 0) < 0)
+	if (sys_close_range(run.terminals ? PTY_INIT_FILES : 0, ~0U, 0) < 0)
 		return fail("close_range");
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? fail("seccomp") : 0;
 }
@@ -154,7 +157,7 @@ static _Noreturn void reap(void)
 		if (pid != run.payload_pid)
 			continue;
 		if (WIFSTOPPED(status)) {
-			atomic_store(&run.shared->payload_stopped, 1);
+			pty_report_stop(WSTOPSIG(status));
 			continue;
 		}
 		run.shared->payload_status = status;

@@ -1,5 +1,6 @@
 /* Mounts, all by descriptor: pieces are made detached, kept in slots, and attached below the new root's descriptor.
  * open_tree(2), move_mount(2), mount_setattr(2), fsopen(2), openat2(2), pivot_root(2). */
+#include "pty.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -279,7 +280,9 @@ int op_devpts(const struct op *op)
 		return -1;
 	}
 	context = create_and_mount(context, op->n[0]);
-	return context < 0 ? -1 : slot_put(op->f[0], context);
+	if (context < 0 || (run.terminals && pty_make(context) < 0))
+		return -1;
+	return slot_put(op->f[0], context);
 }
 
 int op_root(const struct op *op)

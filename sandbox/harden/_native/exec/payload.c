@@ -1,4 +1,5 @@
 /* PID 2: takes everything away from itself in the order of the plan, and becomes the program. */
+#include "pty.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -81,17 +82,13 @@ int op_rlimit(const struct op *op)
 	return setrlimit((int)op->n[0], &limit) < 0 ? fail("setrlimit") : 0;
 }
 
-/* Without a controlling terminal nothing can be typed into it, and no signal reaches the caller's process group. On a
- * terminal the program stays in the session, as a job of its own, so that a shell in it keeps job control; the base
- * filter refuses the two ioctls in either case. */
+/* The caller's session and terminal are left behind in any case: nothing can be typed into it, and no signal reaches
+ * the caller's process group. */
 int op_session(const struct op *op)
 {
-	if ((op->flags & OPF_ALWAYS) || !run.on_terminal)
+	if ((op->flags & OPF_ALWAYS) || !run.terminals)
 		return setsid() < 0 ? fail("setsid") : 0;
-	if (setpgid(0, 0) < 0)
-		return fail("setpgid");
-	/* SIGTTOU is blocked up to OP_CLOSE_FDS. */
-	return run.foreground && tcsetpgrp(STDIN_FILENO, getpid()) < 0 ? fail("tcsetpgrp") : 0;
+	return pty_enter((unsigned)op->n[0]);
 }
 
 int op_bounding(const struct op *op)
@@ -181,7 +178,7 @@ int op_no_new_privs(const struct op *op)
 /* Tells the supervisor that all but the filter is in force; it attaches, and answers when the gate is open. */
 int op_gate(const struct op *op)
 {
-	char byte = 'R';
+	char byte = PACKET_READY;
 	ssize_t got;
 
 	(void)op;

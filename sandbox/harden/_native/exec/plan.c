@@ -70,7 +70,8 @@ static const struct op_rule RULES[OP_CODE_COUNT] = {
 	[OP_LANDLOCK_PATH] = { PAY, 1, 1, 0, 1, 0 },
 	/* n0 access, n1 port */
 	[OP_LANDLOCK_PORT] = { PAY, 0, 0, 0, 2, 0 },
-	[OP_SESSION] = { PAY, 0, 0, 0, 0, OPF_ALWAYS },
+	/* n0 owner of the sandbox's terminal */
+	[OP_SESSION] = { PAY, 0, 0, 0, 1, OPF_ALWAYS },
 	/* n0 set kept */
 	[OP_BOUNDING] = { PAY, 0, 0, 0, 1, 0 },
 	/* n0 uid, n1 gid */
@@ -176,6 +177,8 @@ static const char *check_meaning(const struct plan_header *header, const struct 
 		if (strchr(strings + op->s[0], '/') || strlen(strings + op->s[0]) > 32 || !strings[op->s[0]])
 			return "the name of an overlay is not a plain name";
 		return NULL;
+	case OP_SESSION:
+		return op->n[0] > UINT32_MAX - 1 ? "an id is too large" : NULL;
 	case OP_IDS:
 		return op->n[0] > UINT32_MAX - 1 || op->n[1] > UINT32_MAX - 1 ? "an id is too large" : NULL;
 	case OP_TMPFS:

@@ -110,7 +110,7 @@ enum op_flag {
 	OPF_COOKIE = 1 << 8,       /* EXEC: the cookie goes into the sixth argument register */
 	OPF_SET_GROUPS = 1 << 9,   /* IDS: drop the supplementary groups */
 	OPF_FOLLOW = 1 << 10,      /* CLONE_TREE: the path may hold symbolic links */
-	OPF_ALWAYS = 1 << 11,      /* SESSION: even on a terminal */
+	OPF_ALWAYS = 1 << 11,      /* SESSION: without a terminal, even where the caller has one */
 };
 
 enum check_kind {

@@ -9,6 +9,9 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+/* First byte of what is sent to the supervisor. */
+enum packet { PACKET_READY = 'R', PACKET_TERMINAL = 'T' };
+
 enum { EXIT_HARDEN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_TIMEOUT = 124 };
 
 /* What was seen of Landlock by trying what it has to refuse, before and after. */
@@ -24,7 +27,7 @@ struct shared {
 	char error_detail[128];
 	atomic_uint payload_ended;
 	int32_t payload_status; /* as of wait4(2) */
-	atomic_uint payload_stopped;
+	atomic_uint payload_stopped; /* by which signal */
 	struct rusage payload_usage;
 	uint32_t landlock_abi;
 	uint32_t landlock_rules;
@@ -53,8 +56,10 @@ struct run {
 	char **environment;
 	sigset_t original_mask;
 	struct rlimit original_files;
-	bool on_terminal; /* 0 and 1 are the controlling terminal: the payload gets a job of its own on it */
-	bool foreground;  /* and harden was in its foreground */
+	unsigned terminals; /* bit n: descriptor n is a terminal of the caller, and the sandbox gets one of its own */
+	bool attended;      /* the payload starts as the foreground job of its terminal */
+	int slave_fd;       /* that terminal, in init and the payload */
+	int stops_fd;       /* an eventfd by which init tells that the payload has stopped */
 };
 
 extern struct run run;

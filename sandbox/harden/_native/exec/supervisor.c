@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -22,6 +23,9 @@
 
 static const int FORWARDED[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,   SIGTERM,
 				 SIGCONT, SIGWINCH, SIGALRM, SIGVTALRM, SIGPROF };
+
+/* Where the terminal's descriptors stand in what watch() polls. */
+enum { TERMINAL_AT = 5 };
 
 enum phase { STARTING, AT_GATE, EXECUTING, RUNNING };
 
@@ -96,10 +100,21 @@ static void begin_tracing(pid_t payload)
 	}
 }
 
+/* From init, before the payload exists. */
+static void take_terminal(const struct cmsghdr *header)
+{
+	int master;
+
+	if (!header || header->cmsg_type != SCM_RIGHTS)
+		return;
+	memcpy(&master, CMSG_DATA(header), sizeof(master));
+	terminal_adopt(master);
+}
+
 /* The payload stands at the gate. Its number outside comes from the kernel, with the packet. */
 static void payload_ready(void)
 {
-	char byte, ancillary[CMSG_SPACE(sizeof(struct ucred))];
+	char byte, ancillary[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 	struct iovec part = { &byte, 1 };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = ancillary,
 				  .msg_controllen = sizeof(ancillary) };
@@ -110,6 +125,10 @@ static void payload_ready(void)
 	if (!header || header->cmsg_type != SCM_CREDENTIALS || state.phase != STARTING)
 		return;
 	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+	if (byte == PACKET_TERMINAL) {
+		take_terminal(CMSG_NXTHDR(&message, header));
+		return;
+	}
 	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
 		if (run.plan.ops[i].code == OP_GATE)
 			run.op = i;
@@ -134,6 +153,7 @@ static bool verify(void)
 		return false;
 	}
 	report_enforced(&document);
+	terminal_begin();
 	state.phase = RUNNING;
 	return true;
 }
@@ -193,16 +213,23 @@ static void signal_arrived(void)
 		children_changed();
 		return;
 	}
+	if (info.ssi_signo == SIGWINCH && run.terminals) {
+		terminal_resize();
+		return;
+	}
+	/* The payload stops first, and init says so. */
+	if (info.ssi_signo == SIGTSTP) {
+		if (state.phase == RUNNING)
+			pass_on(SIGTSTP, true);
+		return;
+	}
+	if (info.ssi_signo == SIGCONT && state.phase == RUNNING)
+		terminal_continued();
 	/* From the terminal it went to a parent too, which passes on what it wants passed on. */
 	if (info.ssi_code == SI_KERNEL && run.plan.header.flags & PLAN_QUIET)
 		return;
-	/* A shell's fg. */
-	if (info.ssi_signo == SIGCONT && state.phase == RUNNING) {
-		run.foreground |= run.on_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp();
-		terminal_give(state.payload);
-	}
 	if (state.payload_pidfd >= 0)
-		pass_on((int)info.ssi_signo, info.ssi_code == SI_KERNEL);
+		pass_on((int)info.ssi_signo, info.ssi_code == SI_KERNEL || (run.terminals && info.ssi_signo == SIGCONT));
 	else if (info.ssi_signo != SIGWINCH && info.ssi_signo != SIGCONT) {
 		fail_detail("", 0, "a signal ended harden before the program started");
 		kill_all();
@@ -225,21 +252,28 @@ static void gate_answered(void)
 
 static int wait_ms(void)
 {
-	/* Init sees the payload stop, and may do nothing but note it. */
-	int tick = run.on_terminal && state.phase == RUNNING ? TERMINAL_TICK_MS : -1;
 	uint64_t now;
 
 	if (!state.deadline_ms || state.killed)
-		return tick;
+		return -1;
 	now = now_ms();
 	if (now >= state.deadline_ms) {
 		state.timed_out = true;
 		kill_all();
 		return -1;
 	}
-	if (tick > 0 && (uint64_t)tick < state.deadline_ms - now)
-		return tick;
 	return state.deadline_ms - now > 1000000 ? 1000000 : (int)(state.deadline_ms - now);
+}
+
+/* Told by init. */
+static void payload_suspended(void)
+{
+	uint64_t times;
+
+	if (read(run.stops_fd, &times, sizeof(times)) != sizeof(times) || state.phase != RUNNING)
+		return;
+	terminal_stopped((int)atomic_load(&run.shared->payload_stopped));
+	pass_on(SIGCONT, true);
 }
 
 static void watch(void)
@@ -251,8 +285,11 @@ static void watch(void)
 			{ .fd = state.phase == AT_GATE && !state.killed ? run.plan.header.gate_fd : -1, .events = POLLIN },
 			/* No event asked for: only the hang-up of the other end is of interest. */
 			{ .fd = state.killed ? -1 : run.plan.header.lifeline_fd, .events = 0 },
+			{ .fd = run.stops_fd, .events = POLLIN },
+			[TERMINAL_AT + TERMINAL_FILES - 1] = { .fd = -1 },
 		};
 
+		terminal_poll(files + TERMINAL_AT);
 		if (poll(files, ARRAY_LENGTH(files), wait_ms()) < 0)
 			continue;
 		if (files[1].revents & POLLIN)
@@ -265,8 +302,9 @@ static void watch(void)
 		}
 		if (files[0].revents)
 			signal_arrived();
-		if (run.on_terminal && state.phase == RUNNING && atomic_exchange(&run.shared->payload_stopped, 0))
-			terminal_suspend(state.payload);
+		terminal_move(files + TERMINAL_AT);
+		if (files[4].revents)
+			payload_suspended();
 	}
 }
 
@@ -308,8 +346,7 @@ static _Noreturn void finish(void)
 	if (failed && ended && state.phase == RUNNING)
 		failed = false;
 	cgroup_remove();
-	if (state.payload > 0)
-		terminal_take(state.payload);
+	terminal_end(state.signals);
 	report_end(failed, ended, state.timed_out);
 	if (failed && !(run.plan.header.flags & PLAN_QUIET))
 		print_error();
@@ -333,12 +370,16 @@ static void prepare(void)
 	for (unsigned i = 0; i < ARRAY_LENGTH(FORWARDED); i++)
 		sigaddset(&set, FORWARDED[i]);
 	sigaddset(&set, SIGCHLD);
+	terminal_find();
+	if (run.terminals)
+		sigaddset(&set, SIGTSTP);
 	/* A SIGCHLD that is ignored by our parent would make the kernel reap our children. */
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	blocked = set;
-	/* Of the processes of a job in the background nobody may write to a terminal; who blocks this one may. */
+	/* Who blocks them may change a terminal from the background, and is not stopped when a read comes too late. */
 	sigaddset(&blocked, SIGTTOU);
+	sigaddset(&blocked, SIGTTIN);
 	if (sigprocmask(SIG_BLOCK, &blocked, &run.original_mask) < 0)
 		give_up("rt_sigprocmask");
 	state.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -348,7 +389,9 @@ static void prepare(void)
 		give_up("socketpair");
 	if (setsockopt(run.control[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		give_up("setsockopt");
-	terminal_find();
+	run.stops_fd = run.terminals ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	if (run.terminals && run.stops_fd < 0)
+		give_up("eventfd2");
 	if (getrlimit(RLIMIT_NOFILE, &run.original_files) < 0)
 		give_up("getrlimit");
 	files = run.original_files;

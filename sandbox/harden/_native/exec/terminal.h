@@ -1,18 +1,26 @@
-/* The caller's terminal, where the payload is a job of its own. */
+/* The caller's terminal, and the relay between it and the sandbox's own. */
 #ifndef HARDEN_TERMINAL_H
 #define HARDEN_TERMINAL_H
 
-#include <sys/types.h>
+#include <poll.h>
 
-enum { TERMINAL_TICK_MS = 100 };
+enum { TERMINAL_FILES = 3 };
 
-/* Sets run.on_terminal and run.foreground. SIGTTOU must be blocked for all that follows. */
+/* Sets run.terminals and run.attended. */
 void terminal_find(void);
-/* If harden is in the foreground: the payload from here on. */
-void terminal_give(pid_t payload);
-/* At the end, and when the payload stops. */
-void terminal_take(pid_t payload);
-/* The payload has stopped: so does harden, and both go on together. */
-void terminal_suspend(pid_t payload);
+/* The master of the sandbox's terminal has arrived. */
+void terminal_adopt(int master);
+/* The program is about to run. */
+void terminal_begin(void);
+/* What there is to wait for, and what to do when it has come. */
+void terminal_poll(struct pollfd files[TERMINAL_FILES]);
+void terminal_move(const struct pollfd files[TERMINAL_FILES]);
+/* The payload was stopped by the signal `number`: harden stops as well, or gives it the terminal it asked for. */
+void terminal_stopped(int number);
+/* A shell continued harden, or the window has another size. */
+void terminal_continued(void);
+void terminal_resize(void);
+/* Everything that the sandbox wrote is on the terminal, and the terminal as it was; `signals` can cut that short. */
+void terminal_end(int signals);
 
 #endif
