@@ -27,6 +27,8 @@ int main(void)
            sizeof(struct recorder_config), sizeof(struct count_key), sizeof(struct argument_key),
            sizeof(struct combination_key), sizeof(struct seen_key), sizeof(struct capability_key),
            sizeof(struct event), sizeof(struct losses), SYSCALLS, EXEC_NR);
+    printf("signal_key %zu\\nring_key %zu\\nrecorder_state %zu\\n",
+           sizeof(struct signal_key), sizeof(struct ring_key), sizeof(struct recorder_state));
 }
 """
 
@@ -43,10 +45,13 @@ def test_sizes_agree_with_the_c_header(tmp_path):
         "combination_key": layout.CombinationKey,
         "seen_key": layout.SeenKey,
         "capability_key": layout.CapabilityKey,
+        "signal_key": layout.SignalKey,
+        "ring_key": layout.RingKey,
     }
     assert {name: layout._KEYS[type_].size for name, type_ in keys.items()} == {name: sizes[name] for name in keys}
     assert layout._EVENT.size == sizes["event"]
     assert len(layout.LOSSES) * 8 == sizes["losses"]
+    assert layout.STATE.size == sizes["recorder_state"]
     assert (sizes["SYSCALLS"], sizes["EXEC_NR"]) == (layout.SYSCALLS, layout.EXEC_NR)
     assert len(encode_config(arch=Arch.X86_64, cgroup_id=1, seed=2)) == sizes["recorder_config"]
 

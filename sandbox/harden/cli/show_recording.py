@@ -61,10 +61,30 @@ def _show_run(run: Run) -> None:
             for s in run.sockets
         ]
     )
+    _show_actions(run)
     if run.changes:
         output.line()
         output.line(f"changed in the program's copy of the host's files ({len(run.changes)})")
         output.table([("", change.kind, change.file_type, change.path) for change in run.changes])
+
+
+def _show_actions(run: Run) -> None:
+    if run.signals:
+        output.line()
+        output.line(f"signals sent ({len(run.signals)})")
+        output.table(
+            [
+                ("", s.signal, f"to {s.target}", f"x{s.count} by {s.executable}{_early(run, s.phases)}")
+                for s in run.signals
+            ]
+        )
+    if run.ring_operations:
+        output.line()
+        output.line(f"io_uring operations ({len(run.ring_operations)})")
+        output.table([("", o.operation, f"x{o.count} by {o.executable}") for o in run.ring_operations])
+    if run.peaks:
+        output.line()
+        output.line("peaks: " + ", ".join(f"{name} {value:g}" for name, value in sorted(run.peaks.items())))
 
 
 def _early(run: Run, phases: Sequence[Phase]) -> str:

@@ -14,10 +14,12 @@ from typing import Final, Literal
 import msgspec
 
 from harden.errors import DocumentError
+from harden.model.action import RingOperationSeen, SignalSeen
 from harden.model.arch import Arch
 from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
 from harden.model.outcome import Change
 from harden.model.phase import INIT_ONLY, Phase
+from harden.model.seen import Seen
 from harden.model.workload import Workload
 
 __all__ = [
@@ -46,28 +48,19 @@ __all__ = [
 RECORDING_FORMAT: Final = "harden-recording/1"
 
 
-class _Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
-    """One distinct thing that was seen; `executable` is the path text of the program that did it.
-
-    Each kind ends with `phases`, the phases of the threads that did it, in their order.
-    """
-
-    executable: str
-
-
-class SyscallSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """A system call, how often it was made, and how often it failed with which errno."""
 
     arch: Arch
     nr: int
     name: str
     count: int
-    errors: dict[str, int] = {}
+    errors: dict[str, int] = msgspec.field(default_factory=dict)
     """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none."""
     phases: tuple[Phase, ...] = INIT_ONLY
 
 
-class ArgumentsSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+class ArgumentsSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """One combination of the arguments that matter (the rows of `syscall_argument`), masked and at their width."""
 
     arch: Arch
@@ -89,7 +82,7 @@ class CapabilityNamespace(enum.StrEnum):
     """The initial one, or another outside the sandbox: cannot be granted inside."""
 
 
-class CapabilitySeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """A capability check by cap_capable, with its verdict and the system call it happened in."""
 
     capability: str
@@ -153,7 +146,7 @@ class Resolution(enum.StrEnum):
     """The name as the program gave it, joined to the folder it was relative to."""
 
 
-class FileSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """An operation on a path as the sandbox sees it (path text)."""
 
     path: str
@@ -179,7 +172,7 @@ class SocketOperation(enum.StrEnum):
     """sendto or sendmsg with an address."""
 
 
-class SocketSeen(_Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
+class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """A socket operation. Families, types and protocols by their kernel names (AF_INET, SOCK_STREAM) or numbers."""
 
     operation: SocketOperation
@@ -241,6 +234,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     capabilities: tuple[CapabilitySeen, ...] = ()
     files: tuple[FileSeen, ...] = ()
     sockets: tuple[SocketSeen, ...] = ()
+    signals: tuple[SignalSeen, ...] = ()
+    ring_operations: tuple[RingOperationSeen, ...] = ()
     changes: tuple[Change, ...] = ()
     gaps: tuple[Gap, ...] = ()
     peaks: dict[str, float] = {}

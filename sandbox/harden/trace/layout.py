@@ -17,6 +17,7 @@ __all__ = [
     "KILLED_NR",
     "LOSSES",
     "SERVING",
+    "STATE",
     "SYSCALLS",
     "ArgumentKey",
     "CapabilityKey",
@@ -26,7 +27,9 @@ __all__ = [
     "Event",
     "EventKind",
     "Mark",
+    "RingKey",
     "SeenKey",
+    "SignalKey",
     "parse_event",
     "parse_records",
     "unpack_entries",
@@ -49,6 +52,11 @@ FLAG_NAMED: Final = 1 << 31
 """In a file key's flags: the name by which an object was reached that has an event of its own."""
 
 LOSSES: Final = ("ring_full", "map_full", "no_memory", "tasks", "unreadable", "truncated", "detached", "mappings")
+
+
+STATE: Final = struct.Struct(f"={len(LOSSES)}QQ6I")
+"""`struct recorder_state`: the losses, the payload's namespace, then executables, payload, is_over, is_listening, the
+tasks that live and the most that did."""
 
 
 class CountKey(NamedTuple):
@@ -97,6 +105,21 @@ class CapabilityKey(NamedTuple):
     stack: int
     capability: int
     marks: int
+
+
+class SignalKey(NamedTuple):
+    """A signal that a task sent; `target` is an enum signal_target."""
+
+    executable: int
+    signal: int
+    target: int
+
+
+class RingKey(NamedTuple):
+    """An operation submitted to an io_uring ring."""
+
+    executable: int
+    opcode: int
 
 
 class CapabilityMark:
@@ -149,12 +172,14 @@ _KEYS: Final[Mapping[type, struct.Struct]] = {
     CombinationKey: struct.Struct("=II"),
     SeenKey: struct.Struct("=QQIHhII"),
     CapabilityKey: struct.Struct("=IiiHH"),
+    SignalKey: struct.Struct("=IHH"),
+    RingKey: struct.Struct("=II"),
 }
 _EVENT: Final = struct.Struct("=QQIHhIIIHH8H")
 _SEGMENTS: Final = 6
 
 
-K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, SeenKey, CapabilityKey)
+K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, SeenKey, CapabilityKey, SignalKey, RingKey)
 
 
 def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:

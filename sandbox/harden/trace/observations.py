@@ -14,7 +14,9 @@ from harden.trace.layout import (
     CombinationKey,
     CountKey,
     Event,
+    RingKey,
     SeenKey,
+    SignalKey,
 )
 
 __all__ = ["Observations"]
@@ -39,5 +41,9 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: Mapping[CapabilityKey, int] = {}
     probing_stacks: frozenset[int] = frozenset()
     """Stacks of capability checks that only look."""
+    signals: Mapping[SignalKey, int] = {}
+    rings: Mapping[RingKey, int] = {}
+    tasks_peak: int = 0
+    """Most processes and threads that lived at once."""
     losses: Mapping[str, int] = {}
     """Why something is missing, to how often; see `decode_gaps`."""

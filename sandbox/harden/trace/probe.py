@@ -8,7 +8,7 @@ from harden.errors import HardenError
 from harden.kernel.host import native_arch
 from harden.trace.bpf_object import BpfObject, LoadError, trampoline_errno
 from harden.trace.config import encode_config
-from harden.trace.recorder import CAPABILITY_HOOKS, ESSENTIAL_PROGRAMS, FLUSH_PROGRAM
+from harden.trace.recorder import CAPABILITY_HOOKS, ESSENTIAL_PROGRAMS, FLUSH_PROGRAM, OPTIONAL_PROGRAMS
 
 __all__ = ["ProgramState", "probe_recorder"]
 
@@ -30,7 +30,8 @@ def probe_recorder() -> list[ProgramState]:
     """The state of every program, essential ones first. Nothing stays loaded. Raises nothing for a refusal."""
     hooks = {program: hook for hook, programs in CAPABILITY_HOOKS.items() for program in programs}
     essential = (*ESSENTIAL_PROGRAMS, FLUSH_PROGRAM)
-    return [_try(program, (*essential, *hooks), hooks.get(program, "")) for program in (*essential, *hooks)]
+    programs = (*essential, *hooks, *OPTIONAL_PROGRAMS)
+    return [_try(program, programs, hooks.get(program, "")) for program in programs]
 
 
 def _try(program: str, programs: tuple[str, ...], hook: str) -> ProgramState:
@@ -43,7 +44,7 @@ def _try(program: str, programs: tuple[str, ...], hook: str) -> ProgramState:
     return ProgramState(
         program=program,
         works=refused is None,
-        essential=not hook,
+        essential=not hook and program not in OPTIONAL_PROGRAMS,
         capability_hook=hook,
         reason="" if refused is None else refused.message,
         hint="" if refused is None else refused.hint or "",

@@ -19,22 +19,27 @@ from harden.trace.layout import (
     COMBINATIONS,
     DISTINCT,
     LOSSES,
+    STATE,
     ArgumentKey,
     CapabilityKey,
     CombinationKey,
     CountKey,
+    RingKey,
     SeenKey,
+    SignalKey,
     parse_event,
     parse_records,
     unpack_entries,
 )
 from harden.trace.observations import Observations
 
-__all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "Recorder"]
+__all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "OPTIONAL_PROGRAMS", "Recorder"]
 
 ESSENTIAL_PROGRAMS: Final = ("process_exec", "process_fork", "process_exit", "call_enter", "call_exit")
 """Attached in this order: a task is known before its calls are counted."""
 FLUSH_PROGRAM: Final = "flush_task"
+OPTIONAL_PROGRAMS: Final = ("signal_sent", "ring_submitted")
+"""Left out where the kernel does not take them: what they see only adds to what the calls say."""
 CAPABILITY_HOOKS: Final = {
     "fexit": ("capability_fexit",),
     "tracepoint": ("capability_tracepoint",),
@@ -44,16 +49,21 @@ CAPABILITY_HOOKS: Final = {
 
 _DRAIN_MS: Final = 20
 _MEMORY_LIMIT: Final = 256 << 20
+_MAP_KEY: Final = 4
+"""Bytes before the value of a map's only entry."""
 
 
 class Recorder:
     """Records one cgroup from `attach` to `stop`. Recorders do not see each other's cgroups."""
 
-    def __init__(self, bpf: BpfObject, *, arch: Arch, capability_hook: str, combinations: int) -> None:
+    def __init__(
+        self, bpf: BpfObject, *, arch: Arch, capability_hook: str, left_out: frozenset[str], combinations: int
+    ) -> None:
         self._bpf = bpf
         self._arch = arch
         self._combinations = combinations
-        self.description = f"bpf (tp_btf; capabilities: {capability_hook})"
+        without = "".join(f"; without {name}" for name in sorted(left_out))
+        self.description = f"bpf (tp_btf; capabilities: {capability_hook}{without})"
         """The backend and its hooks, as a recording names them."""
         self._observations: Observations | None = None
         self._drain_error: HardenError | None = None
@@ -83,10 +93,10 @@ class Recorder:
         config = encode_config(
             arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations, is_ready_told=is_ready_told
         )
-        bpf, hook = _load(config, distinct, capability_hooks)
+        bpf, hook, left_out = _load(config, distinct, capability_hooks)
         try:
             bpf.open_ring("events", _MEMORY_LIMIT)
-            recorder = cls(bpf, arch=arch, capability_hook=hook, combinations=combinations)
+            recorder = cls(bpf, arch=arch, capability_hook=hook, left_out=left_out, combinations=combinations)
             for program in ESSENTIAL_PROGRAMS:
                 bpf.attach(program)
         except BaseException:
@@ -142,7 +152,10 @@ class Recorder:
 
     def _read(self) -> Observations:
         bpf = self._bpf
-        losses = dict(zip(LOSSES, struct.unpack_from(f"={len(LOSSES)}Q", bpf.read(".data.state"), 4), strict=True))
+        *lost, _namespace, _executables, _payload, _over, _listening, _tasks, peak = STATE.unpack_from(
+            bpf.read(".data.state"), _MAP_KEY
+        )
+        losses = dict(zip(LOSSES, lost, strict=True))
         losses["memory"] = bpf.overflows()
         losses["skipped"] = bpf.misses()
         capabilities = unpack_entries(CapabilityKey, bpf.read("capabilities"))
@@ -160,39 +173,56 @@ class Recorder:
             combination_limit=self._combinations,
             capabilities=capabilities,
             probing_stacks=probing_stacks(stacks),
+            signals=unpack_entries(SignalKey, bpf.read("signals")),
+            rings=unpack_entries(RingKey, bpf.read("rings")),
+            tasks_peak=peak,
             losses={name: count for name, count in losses.items() if count},
         )
 
 
-def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject, str]:
-    """The loaded object and the capability hook in use, which is attached: the first that the kernel takes."""
+def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject, str, frozenset[str]]:
+    """The loaded object, with the optional programs attached and the first capability hook that the kernel takes;
+    which hook that is, and the optional programs that it refused.
+    """
     refused: list[LoadError] = []
-    for hook in hooks:
+    left_out: frozenset[str] = frozenset()
+    remaining = list(hooks)
+    while remaining:
+        hook = remaining[0]
         refusal = trampoline_errno() if hook == "fexit" else 0
         if refusal:
             refused.append(LoadError("load capability_fexit", refusal, "", program="capability_fexit"))
+            remaining.pop(0)
             continue
-        bpf = BpfObject()
-        unused = [program for other, programs in CAPABILITY_HOOKS.items() if other != hook for program in programs]
         try:
-            bpf.disable(unused)
-            bpf.fill(".rodata.config", config)
-            bpf.resize("seen", distinct)
-            bpf.load()
-            for program in CAPABILITY_HOOKS[hook]:
-                bpf.attach(program)
+            return _load_with(config, distinct, hook, left_out), hook, left_out
         except LoadError as error:
-            bpf.close()
-            if error.program not in CAPABILITY_HOOKS[hook]:
+            if error.program in OPTIONAL_PROGRAMS:
+                left_out |= {error.program}
+            elif error.program in CAPABILITY_HOOKS[hook]:
+                refused.append(error)
+                remaining.pop(0)
+            else:
                 raise
-            refused.append(error)
-        except BaseException:
-            bpf.close()
-            raise
-        else:
-            return bpf, hook
     raise HardenError(
         "recording: this kernel offers no hook for capability checks: "
         + "; ".join(f"{error.program}: {os.strerror(error.errno)}" for error in refused),
         hint="it needs one of: fexit on cap_capable, the tracepoint capability:cap_capable, kprobes",
     )
+
+
+def _load_with(config: bytes, distinct: int, hook: str, left_out: frozenset[str]) -> BpfObject:
+    """The object with one capability hook, and without some optional programs; LoadError names what was refused."""
+    bpf = BpfObject()
+    others = {program for other, programs in CAPABILITY_HOOKS.items() if other != hook for program in programs}
+    try:
+        bpf.disable(others | left_out)
+        bpf.fill(".rodata.config", config)
+        bpf.resize("seen", distinct)
+        bpf.load()
+        for program in (*CAPABILITY_HOOKS[hook], *(name for name in OPTIONAL_PROGRAMS if name not in left_out)):
+            bpf.attach(program)
+    except BaseException:
+        bpf.close()
+        raise
+    return bpf

@@ -15,7 +15,7 @@ def recorder_features(states: Sequence[ProgramState]) -> tuple[HostFeature, ...]
     essential = [state for state in states if state.essential]
     hooks: dict[str, list[ProgramState]] = {}
     for state in states:
-        if not state.essential:
+        if state.capability_hook:
             hooks.setdefault(state.capability_hook, []).append(state)
     working = [hook for hook, programs in hooks.items() if all(state.works for state in programs)]
     broken = next((state for state in essential if not state.works), None)

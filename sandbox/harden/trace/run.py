@@ -15,6 +15,7 @@ from harden.trace.decode import (
     decode_programs,
     decode_syscalls,
 )
+from harden.trace.decode_actions import decode_ring_operations, decode_signals
 from harden.trace.decode_files import decode_files
 from harden.trace.decode_gaps import decode_gaps
 from harden.trace.decode_sockets import decode_sockets, socket_paths
@@ -68,10 +69,17 @@ def build_run(
         capabilities=decode_capabilities(observations, programs),
         files=files,
         sockets=decode_sockets(observations, programs, paths),
+        signals=decode_signals(observations, programs),
+        ring_operations=decode_ring_operations(observations, programs),
         changes=tuple(changes),
         gaps=gaps,
-        peaks=dict(peaks or {}),
+        peaks={**_peaks(observations), **(peaks or {})},
     )
+
+
+def _peaks(observations: Observations) -> dict[str, float]:
+    """What the process tree tells; a cgroup that counts knows better."""
+    return {"pids": float(observations.tasks_peak)} if observations.tasks_peak else {}
 
 
 def _with_scripts(

@@ -6,7 +6,7 @@
 #ifndef HARDEN_CAPABILITY_H
 #define HARDEN_CAPABILITY_H
 
-#include "process.h"
+#include "action.h"
 
 #define CAP_OPT_NOAUDIT 2
 #define NAMESPACE_DEPTH 33

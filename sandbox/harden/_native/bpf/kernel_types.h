@@ -141,12 +141,21 @@ struct task_struct {
 	int tgid;
 	int exit_code;
 	unsigned long nvcsw;
+	struct task_struct *real_parent;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
 	const struct cred *real_cred;
 	const struct cred *cred;
 	struct fs_struct *fs;
 	struct files_struct *files;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct io_kiocb {
+	__u8 opcode;
 };
 
 struct linux_binprm {

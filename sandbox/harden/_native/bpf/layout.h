@@ -141,6 +141,21 @@ struct capability_key {
 	__u16 marks;
 };
 
+/* Where a signal that a task sent went to. */
+enum signal_target { TARGET_SELF, TARGET_CHILD, TARGET_PARENT, TARGET_OTHER, TARGET_OUTSIDE };
+
+struct signal_key {
+	__u32 executable;
+	__u16 signal;
+	__u16 target;
+};
+
+/* An operation that was submitted to an io_uring ring. */
+struct ring_key {
+	__u32 executable;
+	__u32 opcode;
+};
+
 enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET };
 
 #define MARK_OBJECT 1   /* SEGMENT_BASE is the object itself, not the folder of a name */
@@ -187,6 +202,8 @@ struct recorder_state {
 	__u32 payload;     /* process id of the first recorded task; 0 before it starts */
 	__u32 is_over;     /* that process has ended */
 	__u32 is_listening; /* a socket listens */
+	__u32 tasks;       /* recorded processes and threads that live */
+	__u32 tasks_peak;
 };
 
 /* What user space tells the programs while they run. */

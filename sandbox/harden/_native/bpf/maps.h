@@ -51,6 +51,8 @@ HASH_MAP(arguments, struct argument_key, __u64, 65536);
 HASH_MAP(combinations, struct combination_key, __u64, 65536);
 HASH_MAP(executables, struct executable_key, __u32, 8192);
 HASH_MAP(seen, struct seen_key, __u64, 1); /* resized when it is loaded */
+HASH_MAP(signals, struct signal_key, __u64, 16384);
+HASH_MAP(rings, struct ring_key, __u64, 16384);
 HASH_MAP(capabilities, struct capability_key, __u64, 16384);
 
 struct {

@@ -124,6 +124,20 @@ static __always_inline void find_loader(struct task_struct *task, struct place *
 		place_of_mapping(found.file, loader);
 }
 
+#define PEAK_TRIES 8
+
+static __always_inline void count_birth(void)
+{
+	__u32 living = __sync_fetch_and_add(&global.tasks, 1) + 1;
+
+	for (int i = 0; i < PEAK_TRIES; i++) {
+		__u32 peak = global.tasks_peak;
+
+		if (living <= peak || __sync_val_compare_and_swap(&global.tasks_peak, peak, living) == peak)
+			return;
+	}
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
 {
@@ -144,6 +158,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			lose(&global.losses.tasks);
 			return 0;
 		}
+		count_birth();
 		if (!global.namespace)
 			global.namespace = (__u64)BPF_CORE_READ(task, cred, user_ns);
 		if (!global.payload)
@@ -167,10 +182,12 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	if (!state)
 		return 0;
 	born = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (born)
-		born->executable = state->executable;
-	else
+	if (!born) {
 		lose(&global.losses.tasks);
+		return 0;
+	}
+	born->executable = state->executable;
+	count_birth();
 	return 0;
 }
 
@@ -196,6 +213,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		settle_phase(state, task);
 		flush_counts(state);
 		end_process(task, state->executable);
+		__sync_fetch_and_add(&global.tasks, -1);
 	}
 	return 0;
 }
