@@ -126,6 +126,11 @@ def _runs_memcached() -> bool:
     return _program("memcached")() and _program("memccapable")()
 
 
+def _apparmor() -> bool:
+    enabled = Path("/sys/module/apparmor/parameters/enabled")
+    return os.geteuid() == 0 and enabled.exists() and enabled.read_text().strip() == "Y"
+
+
 def _nobody() -> bool:
     """Root can run harden's code as the user nobody."""
     source = Path(__file__).resolve().parent.parent / "sandbox"
@@ -158,6 +163,9 @@ FEATURES: Final[dict[str, Feature]] = {
         Path("/etc/postgresql/15/main/postgresql.conf").exists, "apt-get install postgresql (Debian 12)"
     ),
     "apparmor-parser": Feature(_program("apparmor_parser"), "apt-get install apparmor"),
+    "apparmor": Feature(_apparmor, "as root on a kernel with AppArmor enabled; `make test-vm` boots one"),
+    "guests-done": Feature(lambda: "HARDEN_GUESTS_DONE" in os.environ, "`make test-vm` runs it after its guests"),
+    "guest": Feature(lambda: "HARDEN_GUEST" in os.environ, "`make test-vm` runs it in a virtual machine"),
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harden.bpf.compile import compile_filter
+from harden.confinement import confinement
 from harden.errors import UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
@@ -23,7 +24,7 @@ from harden.model.local_merge import merge_local
 from harden.model.path_text import from_text
 from harden.model.profile import Profile
 from harden.model.recording import Completeness
-from harden.model.sandbox import Bind, LandlockRules, SandboxSpec, SeccompFilter, View
+from harden.model.sandbox import AppArmorLabel, Bind, LandlockRules, SandboxSpec, SeccompFilter, View
 from harden.model.widening import Widening
 from harden.model.workload import Workload
 from harden.render.landlock import landlock_rules
@@ -66,15 +67,21 @@ def enforcement(
     allow_degraded: frozenset[Control] = frozenset(),
     extra_binds: tuple[Bind, ...] = (),
     reports: tuple[Path, ...] = (),
+    apparmor: str | None = None,
     dry: bool = False,
 ) -> Prepared:
     """The plan that runs `command`, or the profile's own workload, under `profile`, which was read from `folder`.
 
-    `reports` are files that the program must not be able to change. `dry`: nothing will be run, so nothing is made.
+    `reports` are files that the program must not be able to change. `apparmor` names a loaded AppArmor profile to enter
+    instead of the profile's own. `dry`: nothing will be run, so nothing is made and no AppArmor profile is loaded.
     Raises ControlUnavailable when the host cannot enforce a required control, ProgramNotFound or NotExecutable for the
     program.
     """
+    if apparmor is not None:
+        asked = profile.controls | {Control.APPARMOR: Requirement.REQUIRED}
+        profile = msgspec.structs.replace(profile, controls=asked)
     paths, (rules, narrowest) = sandbox_paths(profile), landlock_rules(profile)
+    features = probe()
     spec = sandbox_spec(
         profile,
         paths=paths,
@@ -84,9 +91,10 @@ def enforcement(
         timeout_s=timeout_s,
         allow_degraded=allow_degraded,
         extra_binds=extra_binds,
+        apparmor=confinement(profile, features, name=apparmor, load=not dry),
     )
     guarded = guards(folder, spec, also=reports, make_missing=not dry)
-    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
+    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features)
     widenings = (*paths.widenings, *narrowest)
     return Prepared(
         profile=profile,
@@ -141,6 +149,7 @@ def sandbox_spec(
     timeout_s: float | None,
     allow_degraded: frozenset[Control],
     extra_binds: tuple[Bind, ...] = (),
+    apparmor: AppArmorLabel | None = None,
 ) -> SandboxSpec:
     """The sandbox in which `profile` and nothing else is granted."""
     workload, rights = profile.workload, profile.rights
@@ -171,7 +180,8 @@ def sandbox_spec(
         seccomp=_filter(profile) if requirements[Control.SECCOMP] is not Requirement.OFF else None,
         landlock=landlock if requirements[Control.LANDLOCK] is not Requirement.OFF else None,
         timeout_s=timeout_s,
-        requirements=requirements,
+        apparmor=apparmor,
+        requirements=profile.controls,
         allow_degraded=allow_degraded,
     )
 

@@ -28,6 +28,11 @@ __all__ = ["command"]
 @click.option(
     "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
 )
+@click.option(
+    "--apparmor",
+    metavar="LABEL",
+    help="Enter this loaded AppArmor profile at exec, and do not start without it.  [default: the profile's own]",
+)
 @click.option("--trust", is_flag=True, help="Use a profile that somebody else owns or can write to.")
 @click.argument("command_line", metavar="[-- CMD ARGS...]", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -37,6 +42,7 @@ def command(
     environment: tuple[str, ...],
     timeout: float | None,
     allow_degraded: tuple[str, ...],
+    apparmor: str | None,
     trust: bool,
     command_line: tuple[str, ...],
 ) -> None:
@@ -58,6 +64,7 @@ def command(
         load(files, trust=trust),
         folder=files.folder,
         reports=(enforced_json,) if enforced_json else (),
+        apparmor=apparmor,
         dry=show_plan,
         command=command_line,
         caller_environment=os.environ,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harden.errors import HardenError, KernelError
+from harden.kernel import apparmor
 from harden.kernel.cgroupfs import own_cgroup
 from harden.kernel.executable import open_harden_exec
 from harden.kernel.features import Features, Trial
@@ -92,16 +93,9 @@ def probe(mounts: tuple[Mount, ...] | None = None) -> Features:
         cgroup_writable=writable,
         cgroup_kill=_kill_file(cgroup),
         cgroup_controllers=tuple(controllers.read_text().split()) if controllers and controllers.exists() else (),
-        apparmor=_apparmor_enabled(),
+        apparmor=apparmor.is_enabled(),
         seccomp_filters=_seccomp_filters(),
     )
-
-
-def _apparmor_enabled() -> bool:
-    try:
-        return Path("/sys/module/apparmor/parameters/enabled").read_text().strip() == "Y"
-    except OSError:
-        return False
 
 
 def _seccomp_filters() -> int:

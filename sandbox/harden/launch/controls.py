@@ -37,7 +37,7 @@ FIXES: Final = {
     Control.CAPABILITIES: "run harden with user namespaces, or with the capabilities that the program is to have",
     Control.LANDLOCK: "boot Linux 5.13 or newer with CONFIG_SECURITY_LANDLOCK=y and landlock in the lsm= parameter; "
     "in a container, allow the landlock_* system calls",
-    Control.APPARMOR: "boot with apparmor=1 security=apparmor and load the profile with apparmor_parser -r",
+    Control.APPARMOR: "boot with apparmor=1 security=apparmor, install apparmor_parser, and run harden as root",
     Control.USER_NAMESPACE: "sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=65536 and, on Ubuntu, "
     "kernel.apparmor_restrict_unprivileged_userns=0; in a container, allow clone3 and CLONE_NEWUSER",
     Control.FILESYSTEM_VIEW: "boot Linux 5.12 or newer; in a container, allow openat2, open_tree, move_mount, fsopen, "
@@ -96,9 +96,10 @@ class _Demands:
     def wanted(self, control: Control) -> bool:
         return self.requirement(control) is not Requirement.OFF
 
-    def give_up(self, control: Control, reason: str) -> None:
-        """Not in force: an error, unless it is only preferred or was waived by name."""
-        if self.requirement(control) is Requirement.REQUIRED and control not in self.spec.allow_degraded:
+    def give_up(self, control: Control, reason: str, *, enough: bool = False) -> None:
+        """Not in force: an error, unless it is only preferred, was waived by name, or another control is `enough`."""
+        required = self.requirement(control) is Requirement.REQUIRED
+        if required and not enough and control not in self.spec.allow_degraded:
             raise ControlUnavailable(
                 control.value, reason, hint=f"{fix_of(control)}; or waive it: --allow-degraded={control.value}"
             )
@@ -221,7 +222,7 @@ def _landlock(demands: _Demands) -> LandlockRules | None:
     if spec.landlock is None or not demands.wanted(Control.LANDLOCK):
         return None
     if features.landlock_abi == 0:
-        demands.give_up(Control.LANDLOCK, features.detail("landlock"))
+        demands.give_up(Control.LANDLOCK, features.detail("landlock"), enough=_apparmor_instead(demands))
         return None
     rules, lost = trim_landlock(spec.landlock, features.landlock_abi)
     count = len(rules.files) + len(rules.bind_tcp) + len(rules.connect_tcp)
@@ -229,12 +230,31 @@ def _landlock(demands: _Demands) -> LandlockRules | None:
     return rules
 
 
+def _apparmor(demands: _Demands) -> None:
+    label = demands.spec.apparmor
+    if not demands.wanted(Control.APPARMOR):
+        return
+    if label is None:
+        if Control.APPARMOR in demands.spec.requirements:
+            demands.give_up(Control.APPARMOR, "no AppArmor profile was named")
+    elif not demands.features.apparmor:
+        demands.give_up(Control.APPARMOR, "AppArmor is not enabled in this kernel")
+    elif label.problem:
+        demands.give_up(Control.APPARMOR, label.problem)
+    else:
+        demands.enforce(Control.APPARMOR, Check.APPARMOR, expected=label.name.encode())
+
+
+def _apparmor_instead(demands: _Demands) -> bool:
+    """Of Landlock and AppArmor one is enough, unless somebody asked for Landlock by name."""
+    enforced = is_enforced(tuple(demands.plans), Control.APPARMOR)
+    return enforced and Control.LANDLOCK not in demands.spec.requirements
+
+
 def _others(demands: _Demands, handled: frozenset[Control]) -> None:
     """Controls that a profile may ask for and this version does not set."""
     for control in Control:
         if control in handled or demands.requirement(control) is Requirement.OFF:
-            continue
-        if control is Control.APPARMOR and control not in demands.spec.requirements:
             continue
         demands.give_up(control, "this version of harden does not enforce it")
 
@@ -255,12 +275,8 @@ def plan_controls(spec: SandboxSpec, features: Features) -> tuple[tuple[ControlP
     if demands.wanted(Control.CAPABILITIES):
         number = sum(1 << capability for capability in spec.capabilities)
         demands.enforce(Control.CAPABILITIES, Check.CAPABILITIES, number=number)
+    _apparmor(demands)
     landlock = _landlock(demands)
-    if spec.apparmor is not None and demands.wanted(Control.APPARMOR):
-        if features.apparmor:
-            demands.enforce(Control.APPARMOR, Check.APPARMOR, expected=spec.apparmor.encode())
-        else:
-            demands.give_up(Control.APPARMOR, "AppArmor is not enabled in this kernel")
     if not features.works("seccomp"):
         demands.give_up(Control.SECCOMP, features.detail("seccomp"))
         raise ControlUnavailable(Control.SECCOMP.value, features.detail("seccomp"), hint=FIXES[Control.SECCOMP])
@@ -272,10 +288,11 @@ def plan_controls(spec: SandboxSpec, features: Features) -> tuple[tuple[ControlP
         Control.NO_NEW_PRIVS,
         Control.CAPABILITIES,
         Control.LANDLOCK,
+        Control.APPARMOR,
         Control.SECCOMP,
         Control.RLIMITS,
     }
-    _others(demands, handled | ({Control.APPARMOR} if spec.apparmor is not None else frozenset()))
+    _others(demands, handled)
     demands.plans += _switched_off(demands)
     return tuple(demands.plans), landlock
 

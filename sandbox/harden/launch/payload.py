@@ -11,7 +11,7 @@ from harden.launch.filters import base_filter, shows_host_writable
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.tree import text
 from harden.model.control import Control
-from harden.model.sandbox import LandlockRules, SandboxSpec
+from harden.model.sandbox import AppArmorLabel, LandlockRules, SandboxSpec
 
 __all__ = ["base_filter_op", "core_limit_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops"]
 
@@ -146,8 +146,7 @@ def payload_ops(
     ops.append(op(pay, Code.SESSION, words, numbers=(uid,)))
     ops += identity_ops(spec.capabilities, uid, gid, drop_groups=features.root)
     if is_enforced(controls, Control.APPARMOR):
-        words = f"enter the AppArmor profile {spec.apparmor} at exec"
-        ops.append(op(pay, Code.APPARMOR, words, strings=((spec.apparmor or "").encode(),)))
+        ops.append(_apparmor_op(spec.apparmor))
     ops.append(
         op(
             pay,
@@ -159,6 +158,19 @@ def payload_ops(
         )
     )
     return ops
+
+
+def _apparmor_op(label: AppArmorLabel | None) -> Op:
+    name = "" if label is None else label.name
+    words = f"enter the AppArmor profile {name} at exec"
+    return op(
+        Stage.PAYLOAD,
+        Code.APPARMOR,
+        words,
+        strings=(name.encode(),),
+        sentence=f"apparmor: cannot {words}",
+        hint="it must be loaded, in enforce mode (aa-status lists both), and harden must be allowed to enter it",
+    )
 
 
 def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked: bool) -> list[Op]:

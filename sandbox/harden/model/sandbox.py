@@ -13,6 +13,7 @@ import msgspec
 from harden.model.control import Control, Requirement
 
 __all__ = [
+    "AppArmorLabel",
     "Bind",
     "FileRule",
     "LandlockRules",
@@ -92,6 +93,14 @@ class SeccompFilter(msgspec.Struct, frozen=True, kw_only=True):
     exec_cookie: int | None
 
 
+class AppArmorLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """The AppArmor profile that the program enters at exec, by the name under which the kernel knows it."""
+
+    name: str
+    problem: str = ""
+    """Why it cannot be entered, such as that it could not be loaded; empty when it can."""
+
+
 class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A program and the isolation it gets. Paths are as seen inside, except the sources of binds."""
 
@@ -120,11 +129,11 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """CAP_* numbers held inside the user namespace: bounding, permitted, effective, inheritable and ambient."""
     seccomp: SeccompFilter | None = None
     landlock: LandlockRules | None = None
-    apparmor: str | None = None
-    """Name of a loaded AppArmor profile to enter at exec."""
+    apparmor: AppArmorLabel | None = None
     hostname: str = "harden"
     timeout_s: float | None = None
     commit: bytes | None = None
     """view=host: folder that receives what the program changed."""
     requirements: Mapping[Control, Requirement] = {}
+    """What somebody asked for; what is not here follows `DEFAULT_REQUIREMENTS`."""
     allow_degraded: frozenset[Control] = frozenset()

@@ -6,6 +6,7 @@ Under no_new_privs the kernel refuses to enter another profile at execve, so the
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -22,8 +23,10 @@ from harden.render.apparmor_path import expression, quoted_name
 from harden.render.quoted import Quoted, fill
 from harden.render.rendered import Rendered
 
-__all__ = ["apparmor_label", "render_apparmor"]
+__all__ = ["apparmor_label", "labelled_apparmor", "render_apparmor"]
 
+_LABEL_NAME_CHARS: Final = 64
+_LABEL_DIGEST_CHARS: Final = 32
 _UNKNOWN_IN_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]")
 _PERMISSIONS: Final = {
     FileOperation.READ: "r",
@@ -74,18 +77,26 @@ class _File(msgspec.Struct, frozen=True):
 
 def apparmor_label(profile: Profile) -> str:
     """The name under which the rendered profile is loaded."""
-    return f"harden.{_UNKNOWN_IN_LABEL.sub('_', profile.name)}"
+    return f"harden.{_UNKNOWN_IN_LABEL.sub('_', profile.name)[:_LABEL_NAME_CHARS]}"
 
 
-def render_apparmor(profile: Profile, template: str) -> Rendered:
+def labelled_apparmor(profile: Profile, template: str) -> tuple[str, bytes]:
+    """The profile under a name that holds its own SHA-256, and that name: equal names mean equal rules."""
+    digest = hashlib.sha256(render_apparmor(profile, template).content).hexdigest()
+    label = f"{apparmor_label(profile)}.{digest[:_LABEL_DIGEST_CHARS]}"
+    return label, render_apparmor(profile, template, label=label).content
+
+
+def render_apparmor(profile: Profile, template: str, *, label: str | None = None) -> Rendered:
     """The text of an AppArmor profile; `template` is the content of templates/apparmor.j2."""
     rights = profile.rights
-    warnings: list[str] = [f"{apparmor_label(profile)} {_UNATTACHED}"]
+    label = apparmor_label(profile) if label is None else label
+    warnings: list[str] = [f"{label} {_UNATTACHED}"]
     text = fill(
         template,
         {
             "title": Quoted(f"the profile {_UNKNOWN_IN_LABEL.sub('_', profile.name)}"),
-            "label": quoted_name(apparmor_label(profile).encode()),
+            "label": quoted_name(label.encode()),
             "capabilities": [
                 Quoted(capability.name.removeprefix("CAP_").lower()) for capability in sorted(rights.all_capabilities())
             ],

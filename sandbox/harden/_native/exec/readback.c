@@ -226,7 +226,7 @@ static bool check_apparmor(const char *expected, struct text *value)
 {
 	char label[256];
 
-	if (!read_all("attr/apparmor/current", label, sizeof(label)) && !read_all("attr/current", label, sizeof(label)))
+	if (!read_all("attr/apparmor/current", label, sizeof(label)))
 		return false;
 	label[strcspn(label, "\n")] = 0;
 	text_add(value, label);
