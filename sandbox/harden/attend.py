@@ -14,12 +14,13 @@ import msgspec
 
 from harden.launch.spawn import Sandbox
 from harden.model.outcome import Outcome
-from harden.model.scenario import Ready, Scenario
-from harden.scenario_run import OutputWatch, await_ready, drive
+from harden.model.scenario import Perturbation, Ready, Scenario
+from harden.program_streams import ProgramStreams
+from harden.scenario_run import await_ready, drive
 from harden.signal_relay import forwarding
 from harden.trace import Recorder
 
-__all__ = ["Attendance", "attend", "watch_output"]
+__all__ = ["Attendance", "attend", "program_streams"]
 
 
 class Attendance(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,7 @@ class Attendance(msgspec.Struct, frozen=True, kw_only=True):
     scenario: Scenario | None
     ready: Ready | None
     """Overrides the scenario's."""
+    perturbation: Perturbation | None = None
     environment: Mapping[str, str]
     cwd: bytes
 
@@ -43,16 +45,21 @@ class _Inside(TypedDict):
     init_pid: int
     environment: Mapping[str, str]
     cwd: bytes
-    output: OutputWatch | None
+    output: ProgramStreams | None
 
 
-def watch_output(readiness: Ready | None, stack: ExitStack) -> OutputWatch | None:
-    """What the program must write to, where its readiness is a text; joined when `stack` is left."""
-    if readiness is None or readiness.text is None:
+def program_streams(attendance: Attendance, stack: ExitStack) -> ProgramStreams | None:
+    """Streams of the program's own, where its readiness is a text or its perturbation asks for them; None where it
+    shares harden's. Joined when `stack` is left.
+    """
+    readiness, perturbation = attendance.readiness, attendance.perturbation
+    text = readiness.text if readiness else None
+    piped, terminal = perturbation is Perturbation.PIPE, perturbation is Perturbation.TERMINAL
+    if text is None and not piped and not terminal:
         return None
-    watch = OutputWatch(readiness.text, sys.stdout.buffer)
-    stack.callback(watch.join)
-    return watch
+    streams = ProgramStreams(sys.stdout.buffer, text=text, piped=piped, terminal=terminal)
+    stack.callback(streams.join)
+    return streams
 
 
 def attend(
@@ -60,7 +67,8 @@ def attend(
     sandbox: Sandbox,
     *,
     init_pid: int,
-    output: OutputWatch | None,
+    payload_pid: int,
+    output: ProgramStreams | None,
     recorder: Recorder,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, bool]:
@@ -75,7 +83,16 @@ def attend(
     with forwarding(sandbox) as received:
         sandbox.open_gate()
         if scenario:
-            drive(scenario, sandbox, **inside, ready=readiness, when_ready=recorder.begin_serving, tell=tell)
+            drive(
+                scenario,
+                sandbox,
+                **inside,
+                payload_pid=payload_pid,
+                ready=readiness,
+                perturbation=attendance.perturbation,
+                when_ready=recorder.begin_serving,
+                tell=tell,
+            )
         elif readiness:
             problem = await_ready(readiness, sandbox, **inside)
             if problem:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from harden.attend import Attendance, attend, watch_output
+from harden.attend import Attendance, attend, program_streams
 from harden.errors import HardenError, UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
@@ -27,8 +27,8 @@ from harden.model.outcome import Outcome
 from harden.model.path_text import to_text
 from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
 from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
+from harden.model.scenario import Perturbation, Scenario
 from harden.model.scenario import Ready as Readiness
-from harden.model.scenario import Scenario
 from harden.model.workload import StoredBind, Workload
 from harden.profile_source import generate_from
 from harden.trace import Recorder, build_run
@@ -74,15 +74,19 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     ready: Readiness | None = None
     """When the phase `serving` begins; None: the scenario's, else where each thread first waits for requests."""
     scenario_path: str = ""
+    perturbation: Perturbation | None = None
+    redact: tuple[str, ...] = ()
+    """Regular expressions: what matches is masked before anything is written."""
     allow_degraded: frozenset[Control] = frozenset()
     allow_incomplete: bool = False
     force: bool = False
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: the run, the files that were written (or why not), and the status to end with."""
+    """What came of it: the runs, the files that were written (or why not), and the status to end with."""
 
-    run: Run
+    runs: tuple[Run, ...]
+    """In the order they were made; the last is the one after which nothing was written, if that is so."""
     files: ProfileFiles
     written: bool
     reason: str
@@ -92,34 +96,49 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     status: int
 
 
-def record(request: TraceRequest, *, tell: Callable[[str], None]) -> Trace:
-    """Trace one run of the program and write NAME.recording.json and NAME.profile.toml.
+def record(requests: Sequence[TraceRequest], *, tell: Callable[[str], None]) -> Trace:
+    """Trace one run of the program per request and write NAME.recording.json and NAME.profile.toml.
 
+    The requests say the same of the files. A run after which existing files must not be replaced is the last one.
     `tell` gets one line per thing that a person waits for. Raises ControlUnavailable, ProgramNotFound, NotExecutable,
     or HardenError when the recorder cannot work; nothing is written then.
     """
-    program = find(request.command[0], cwd=request.cwd, path=request.environment.get("PATH", os.defpath))
-    files = ProfileFiles.named(request.folder, Path(program).name if request.name is None else request.name)
+    first = requests[0]
+    program = _program(first)
+    files = ProfileFiles.named(first.folder, Path(program).name if first.name is None else first.name)
     earlier = files.load_recording()
-    spec = _spec(request, program)
-    # What is written now would be the profile of the next run: the program must not be able to make it.
-    guarded = guards(request.folder, spec, inside=False, make_missing=False)
-    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
-    run, notes = _run(request, spec, planned, tell)
-    recording = merge([*([earlier] if earlier else []), Recording.of([run])])
-    reason = _reason_to_keep(run, files, force=request.force)
+    runs: list[Run] = []
+    notes: dict[str, None] = {}
+    reason = ""
+    for request in requests:
+        spec = _spec(request, _program(request))
+        # What is written now would be the profile of the next run: the program must not be able to make it.
+        guarded = guards(request.folder, spec, inside=False, make_missing=False)
+        planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
+        run, its_notes = _run(request, spec, planned, tell)
+        runs.append(run)
+        notes |= dict.fromkeys(its_notes)
+        reason = _reason_to_keep(run, files, force=request.force)
+        if reason or run.status.interrupted:
+            break
+    recording = merge([*([earlier] if earlier else []), Recording.of(runs)])
     if not reason:
         files.save_recording(recording)
         files.save_profile(generate_from(recording, name=files.name))
+    statuses = [_status(run, allow_incomplete=first.allow_incomplete) for run in runs]
     return Trace(
-        run=run,
+        runs=tuple(runs),
         files=files,
         written=not reason,
         reason=reason,
         recording=recording,
-        notes=notes,
-        status=_status(run, allow_incomplete=request.allow_incomplete),
+        notes=tuple(notes),
+        status=next((status for status in statuses if status), 0),
     )
+
+
+def _program(request: TraceRequest) -> str:
+    return find(request.command[0], cwd=request.cwd, path=request.environment.get("PATH", os.defpath))
 
 
 def _spec(request: TraceRequest, program: str) -> SandboxSpec:
@@ -148,14 +167,18 @@ def _run(
     """Start, watch and end the program; the run, and what the user should know of the sandbox it ran in."""
     workload = _workload(request, spec)
     attendance = Attendance(
-        scenario=request.scenario, ready=request.ready, environment=request.environment, cwd=spec.cwd
+        scenario=request.scenario,
+        ready=request.ready,
+        perturbation=request.perturbation,
+        environment=request.environment,
+        cwd=spec.cwd,
     )
     with ExitStack() as stack:
-        output = watch_output(attendance.readiness, stack)
-        writer = output.writer if output else None
-        sandbox = stack.enter_context(start(planned, stdout=writer, stderr=writer))
+        output = program_streams(attendance, stack)
+        writer, stdin = (output.writer, output.stdin) if output else (None, None)
+        sandbox = stack.enter_context(start(planned, stdin=stdin, stdout=writer, stderr=writer))
         if output:
-            output.close_writer()
+            output.close_program_side()
         ready = sandbox.ready()
         if ready.cgroup_id is None:
             raise HardenError(
@@ -163,9 +186,15 @@ def _run(
                 hint="mount cgroup2 (mount -t cgroup2 none /sys/fs/cgroup) and run as root; see `harden doctor`",
             )
         recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=attendance.readiness is not None))
-        tell(f"recording {_shortened(redact_workload(workload).argv)}")
+        tell(f"recording {_shortened(redact_workload(workload, request.redact).argv)}")
         outcome, interrupted = attend(
-            attendance, sandbox, init_pid=ready.init_pid, output=output, recorder=recorder, tell=tell
+            attendance,
+            sandbox,
+            init_pid=ready.init_pid,
+            payload_pid=ready.payload_pid,
+            output=output,
+            recorder=recorder,
+            tell=tell,
         )
         observations = recorder.stop()
     run = build_run(
@@ -179,9 +208,10 @@ def _run(
         ),
         changes=outcome.changes,
         peaks=_peaks(outcome),
+        perturbation=request.perturbation or "",
         resolve=_host_file,
     )
-    return redact_run(run), (*planned.notes, *sandbox.notes)
+    return redact_run(run, request.redact), (*planned.notes, *sandbox.notes)
 
 
 def _shortened(argv: tuple[str, ...]) -> str:

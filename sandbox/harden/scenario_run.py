@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from harden.errors import HardenError
 from harden.launch.spawn import Sandbox
-from harden.model.scenario import Ready, Scenario, Step, Stop, signal_number
+from harden.model.scenario import Perturbation, Ready, Scenario, Step, Stop, signal_number
+from harden.perturbation import disturb
+from harden.program_streams import ProgramStreams
 
-__all__ = ["OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
+__all__ = ["ScenarioFailed", "await_ready", "describe_ready", "drive"]
 
 _POLL_S: Final = 0.02
 _TCP_LISTEN: Final = "0A"
@@ -27,54 +28,24 @@ class ScenarioFailed(HardenError):
     """A step did not do what the scenario says; the program was ended."""
 
 
-class OutputWatch:
-    """Copies the program's output through and remembers whether a text has been in it."""
-
-    def __init__(self, text: str, target: BinaryIO) -> None:
-        self._wanted = text.encode()
-        self._target = target
-        self.found = threading.Event()
-        self._reader, self.writer = os.pipe2(os.O_CLOEXEC)
-        self._thread = threading.Thread(target=self._copy, name="output-watch")
-        self._thread.start()
-
-    def _copy(self) -> None:
-        tail = b""
-        while data := os.read(self._reader, 65536):
-            self._target.write(data)
-            self._target.flush()
-            tail = (tail + data)[-(len(self._wanted) + len(data)) :]
-            if self._wanted in tail:
-                self.found.set()
-        os.close(self._reader)
-
-    def close_writer(self) -> None:
-        """Close this side's end, once the program holds its own. Safe to call again."""
-        if self.writer >= 0:
-            os.close(self.writer)
-            self.writer = -1
-
-    def join(self) -> None:
-        """Wait until every other writer is gone and everything is copied."""
-        self.close_writer()
-        self._thread.join()
-
-
 def drive(
     scenario: Scenario,
     sandbox: Sandbox,
     *,
     init_pid: int,
+    payload_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: OutputWatch | None,
+    output: ProgramStreams | None,
     ready: Ready | None,
+    perturbation: Perturbation | None,
     when_ready: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
     """Take the started program through every step; ScenarioFailed names the step that went wrong.
 
-    `ready` is waited for first, then `when_ready` is called. After the last step a program that still runs gets
+    `ready` is waited for first, then `when_ready` is called; `perturbation` comes before the step that stops the
+    program, and where it ends it the rest is left out. After the last step a program that still runs gets
     SIGTERM, as if the scenario ended with `stop`.
     """
     if ready:
@@ -83,9 +54,24 @@ def drive(
         if problem:
             raise ScenarioFailed(problem, hint="raise ready.within_s, or check what the program waits for")
         when_ready()
+    disturbed = False
+
+    def disturbance() -> None:
+        assert perturbation is not None
+        tell(f"perturbation: {perturbation}")
+        repeat = partial(_repeat, scenario, sandbox, environment=environment, cwd=cwd, tell=tell)
+        disturb(perturbation, sandbox, init_pid=init_pid, payload_pid=payload_pid, repeat=repeat, tell=tell)
+
     for number, step in enumerate(scenario.step, 1):
+        if perturbation and step.stop and not disturbed:
+            disturbed = True
+            disturbance()
+            if sandbox.poll():
+                return
         tell(f"step {number}: {_describe_step(step)}")
         _run_step(number, step, sandbox, environment=environment, cwd=cwd)
+    if perturbation and not disturbed:
+        disturbance()
     if scenario.step and not sandbox.poll():
         _stop(len(scenario.step), _DEFAULT_STOP, sandbox)
 
@@ -97,7 +83,7 @@ def await_ready(
     init_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: OutputWatch | None,
+    output: ProgramStreams | None,
 ) -> str:
     """Wait until the program is ready; why it is not, or nothing when it is."""
     if ready.seconds is not None:
@@ -118,7 +104,7 @@ def _is_ready(
     init_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: OutputWatch | None,
+    output: ProgramStreams | None,
 ) -> bool:
     if ready.port is not None:
         return _listens(init_pid, ready.port)
@@ -165,6 +151,23 @@ def _run_step(number: int, step: Step, sandbox: Sandbox, *, environment: Mapping
         _ended_within(sandbox, step.idle_s)
     elif step.stop is not None:
         _stop(number, step.stop, sandbox)
+
+
+def _repeat(
+    scenario: Scenario,
+    sandbox: Sandbox,
+    *,
+    environment: Mapping[str, str],
+    cwd: bytes,
+    tell: Callable[[str], None],
+) -> None:
+    """Run the scenario's commands once more: a disturbed program may well fail them."""
+    for number, step in enumerate(scenario.step, 1):
+        if step.run is not None and not sandbox.poll():
+            try:
+                _run_step(number, step, sandbox, environment=environment, cwd=cwd)
+            except ScenarioFailed as error:
+                tell(f"while disturbed: {error.message}")
 
 
 def _stop(number: int, stop: Stop, sandbox: Sandbox) -> None:

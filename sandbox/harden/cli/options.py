@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import pwd
+import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "parse_controls",
     "parse_environment",
     "parse_ready",
+    "parse_redactions",
     "parse_timeout",
     "parse_user",
 ]
@@ -88,6 +90,20 @@ def parse_ready(text: str | None) -> Ready | None:
         return Ready(path=text, within_s=within_s) if text.startswith("/") else Ready(text=text, within_s=within_s)
     except ValueError as error:
         raise UsageError(f"--ready {text!r}: {error}") from None
+
+
+def parse_redactions(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Regular expressions; UsageError for what is none, and for what would mask nothing at all."""
+    found = []
+    for pattern in patterns:
+        try:
+            matches_nothing = re.compile(pattern).search("") is not None
+        except re.error as error:
+            raise UsageError(f"--redact {pattern!r}: {error}") from None
+        if matches_nothing:
+            raise UsageError(f"--redact {pattern!r}: it matches the empty text", hint="match what is to be masked")
+        found.append(pattern)
+    return tuple(found)
 
 
 def parse_timeout(seconds: float | None) -> float | None:

@@ -29,7 +29,8 @@ def _show_run(run: Run) -> None:
     status = run.status
     ended = f"signal {status.signal}" if status.signal is not None else f"status {status.exit_status}"
     output.line()
-    output.line(f"run {run.id}: {' '.join(run.workload.argv)}")
+    disturbed = f" ({run.perturbation})" if run.perturbation else ""
+    output.line(f"run {run.id}{disturbed}: {' '.join(run.workload.argv)}")
     ended += ", timed out" if status.timed_out else ""
     output.line(f"  {ended}; {run.completeness}; {run.host.recorder}, Linux {run.host.kernel}")
     for gap in run.gaps:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harden.cli import output
 from harden.generate.coverage import coverage_of
-from harden.model.recording import Completeness, Run, SocketOperation
+from harden.model.recording import Completeness, Recording, Run, SocketOperation
 from harden.model.sandbox import NetworkMode
 from harden.record import Trace
 
@@ -20,20 +20,21 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
     """Print `trace` on stderr, because stdout is the program's; as JSON on stdout when asked."""
     if as_json:
         output.json_out(_facts(trace))
-    run = trace.run
+    runs = trace.runs
     output.note(
-        f"saw {len({seen.name for seen in run.syscalls})} system calls, "
-        f"{len({seen.path for seen in run.files if seen.result == 'ok'})} files, "
-        f"{len({seen.capability for seen in run.capabilities if seen.granted and not seen.probing})} capabilities, "
-        f"{len(run.executables)} executables"
+        (f"{len(runs)} runs " if len(runs) > 1 else "")
+        + f"saw {len({seen.name for run in runs for seen in run.syscalls})} system calls, "
+        f"{len({seen.path for run in runs for seen in run.files if seen.result == 'ok'})} files, "
+        f"{len({name for run in runs for name in _granted(run)})} capabilities, "
+        f"{len({seen.path for run in runs for seen in run.executables})} executables"
     )
-    for text in (*trace.notes, *_changes(run), *_refused_connections(run), *_refused_capabilities(run)):
+    told = (text for run in runs for text in (*_changes(run), *_refused_connections(run), *_refused_capabilities(run)))
+    for text in dict.fromkeys((*trace.notes, *told, *_coverage(trace))):
         output.note(text)
-    for text in _coverage(trace):
-        output.note(text)
-    if run.completeness is not Completeness.COMPLETE:
-        reasons = "; ".join(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps)
-        output.note(f"the recording is {run.completeness}: {reasons}")
+    for run in runs:
+        if run.completeness is not Completeness.COMPLETE:
+            reasons = "; ".join(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps)
+            output.note(f"the recording is {run.completeness}: {reasons}")
     if trace.written:
         command = f"harden run -p {_argument(trace.files.profile)}"
         output.note(f"wrote {trace.files.recording} and {trace.files.profile}; next: {command}")
@@ -44,6 +45,10 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
 def _argument(path: Path) -> str:
     """`path` as a shell takes it, and never as an option."""
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def _granted(run: Run) -> set[str]:
+    return {seen.capability for seen in run.capabilities if seen.granted and not seen.probing}
 
 
 def _refused_capabilities(run: Run) -> list[str]:
@@ -67,18 +72,18 @@ def _coverage(trace: Trace) -> list[str]:
 
 
 def _facts(trace: Trace) -> dict[str, object]:
-    run = trace.run
+    made = Recording.of(trace.runs)
     return {
-        "run": run.id,
+        "runs": [run.id for run in trace.runs],
         "status": trace.status,
-        "completeness": run.completeness,
-        "gaps": run.gaps,
+        "completeness": made.completeness,
+        "gaps": [gap for run in trace.runs for gap in run.gaps],
         "written": trace.written,
         "recording": str(trace.files.recording),
         "profile": str(trace.files.profile),
-        "syscalls": sorted({seen.name for seen in run.syscalls}),
-        "changes": run.changes,
-        "peaks": run.peaks,
+        "syscalls": sorted({seen.name for run in trace.runs for seen in run.syscalls}),
+        "changes": sorted({change for run in trace.runs for change in run.changes}),
+        "peaks": {name: max(run.peaks.get(name, 0) for run in trace.runs) for run in trace.runs for name in run.peaks},
         "coverage": coverage_of(trace.recording),
     }
 

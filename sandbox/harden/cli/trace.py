@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+import msgspec
 
 from harden.cli import options, output
 from harden.cli.summary import summarize
@@ -13,6 +14,7 @@ from harden.errors import UsageError
 from harden.folder import load_scenario
 from harden.model.capability import DOCKER_DEFAULT, Capability
 from harden.model.sandbox import Bind, NetworkMode, UserNamespaceMode, View
+from harden.model.scenario import Perturbation, Scenario
 
 __all__ = ["command"]
 
@@ -56,7 +58,16 @@ __all__ = ["command"]
 @click.option("--cwd", type=click.Path(), help="Working folder inside.  [default: the current one]")
 @click.option("--user", metavar="UID[:GID]", help="Run as this user inside: a name or numbers.")
 @click.option("--timeout", type=float, metavar="S", help="End it after S seconds (status 124).")
-@click.option("--scenario", type=click.Path(path_type=Path), help="Drive the program by this file (TOML).")
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Drive the program by this file (TOML); several make several runs of one recording.",
+)
+@click.option(
+    "--redact", multiple=True, metavar="PATTERN", help="Mask what matches this regular expression in what is written."
+)
 @click.option(
     "--ready",
     metavar="PORT|PATH|TEXT",
@@ -84,7 +95,8 @@ def command(
     cwd: str | None,
     user: str | None,
     timeout: float | None,
-    scenario: Path | None,
+    scenarios: tuple[Path, ...],
+    redact: tuple[str, ...],
     ready: str | None,
     allow_incomplete: bool,
     allow_degraded: tuple[str, ...],
@@ -104,41 +116,59 @@ def command(
     """
     from harden.record import STORED_VALUES, TraceRequest, record, require_folder
 
-    loaded = load_scenario(scenario) if scenario else None
-    words = command_line or (loaded.command if loaded else ())
-    if not words:
-        raise UsageError("no program given", hint="harden trace [options] -- CMD ARGS...")
+    jobs = _jobs(scenarios, command_line)
     given = options.parse_environment(environment)
     uid, gid = options.parse_user(user)
     bound = tuple(options.parse_bind(text) for text in binds)
-    trace = record(
-        TraceRequest(
-            command=words,
-            folder=require_folder(folder),
-            name=name,
-            network=NetworkMode(network),
-            user_namespace=UserNamespaceMode(userns),
-            view=View(view),
-            binds=bound,
-            commit=commit.absolute() if commit else None,
-            capabilities=options.parse_capabilities(_held(userns, bound), add=cap_add, drop=cap_drop),
-            environment={**os.environ, **given},
-            stored_values=STORED_VALUES | frozenset(given),
-            cwd=os.path.abspath(cwd) if cwd else os.getcwd(),
-            uid=uid,
-            gid=gid,
-            timeout_s=options.parse_timeout(timeout),
-            scenario=loaded,
-            scenario_path=str(scenario) if scenario else "",
-            ready=options.parse_ready(ready),
-            allow_degraded=options.parse_controls(allow_degraded),
-            allow_incomplete=allow_incomplete,
-            force=force,
-        ),
-        tell=output.note,
+    request = TraceRequest(
+        command=jobs[0].command,
+        folder=require_folder(folder),
+        name=name,
+        network=NetworkMode(network),
+        user_namespace=UserNamespaceMode(userns),
+        view=View(view),
+        binds=bound,
+        commit=commit.absolute() if commit else None,
+        capabilities=options.parse_capabilities(_held(userns, bound), add=cap_add, drop=cap_drop),
+        environment={**os.environ, **given},
+        stored_values=STORED_VALUES | frozenset(given),
+        cwd=os.path.abspath(cwd) if cwd else os.getcwd(),
+        uid=uid,
+        gid=gid,
+        timeout_s=options.parse_timeout(timeout),
+        redact=options.parse_redactions(redact),
+        ready=options.parse_ready(ready),
+        allow_degraded=options.parse_controls(allow_degraded),
+        allow_incomplete=allow_incomplete,
+        force=force,
     )
+    replace = msgspec.structs.replace
+    trace = record([replace(request, **msgspec.structs.asdict(job)) for job in jobs], tell=output.note)
     summarize(trace, as_json=as_json)
     return trace.status
+
+
+class _Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between the runs of one trace; the fields are those of TraceRequest."""
+
+    command: tuple[str, ...]
+    scenario: Scenario | None = None
+    scenario_path: str = ""
+    perturbation: Perturbation | None = None
+
+
+def _jobs(scenarios: tuple[Path, ...], command: tuple[str, ...]) -> list[_Job]:
+    """One run per scenario, and one for each of its perturbations; `command` overrides the scenarios'."""
+    jobs = []
+    for path in scenarios:
+        scenario = load_scenario(path)
+        job = _Job(command=command or scenario.command, scenario=scenario, scenario_path=str(path))
+        jobs += [job, *(msgspec.structs.replace(job, perturbation=each) for each in scenario.perturb)]
+    if not scenarios:
+        jobs.append(_Job(command=command))
+    if not all(job.command for job in jobs):
+        raise UsageError("no program given", hint="harden trace [options] -- CMD ARGS...")
+    return jobs
 
 
 def _held(userns: str, binds: tuple[Bind, ...]) -> frozenset[Capability]:

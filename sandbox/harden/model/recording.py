@@ -228,6 +228,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     harden: str
     """The version of harden that recorded it."""
     status: RunStatus
+    perturbation: str = ""
+    """The `Perturbation` of its scenario that this run was made with."""
     executables: tuple[ExecutableSeen, ...] = ()
     syscalls: tuple[SyscallSeen, ...] = ()
     arguments: tuple[ArgumentsSeen, ...] = ()

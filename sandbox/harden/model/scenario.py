@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 import signal
 from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["SCENARIO_FORMAT", "Ready", "Scenario", "Step", "Stop", "signal_number"]
+__all__ = ["SCENARIO_FORMAT", "Perturbation", "Ready", "Scenario", "Step", "Stop", "signal_number"]
 
 SCENARIO_FORMAT: Final = "harden-scenario/1"
 
@@ -65,6 +66,22 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             signal_number(self.signal)
 
 
+class Perturbation(enum.StrEnum):
+    """A disturbance, each in a run of its own: what a program needs when it is disturbed is rarely seen otherwise."""
+
+    RELOAD = "reload"
+    """SIGHUP, if the program catches it; then the commands again."""
+    SIGNALS = "signals"
+    """Every signal that the program catches and that does not ask it to end; after each the commands again."""
+    EMFILE = "emfile"
+    """No process of the program can open one more file while the commands run; then they run again with the limit
+    lifted."""
+    PIPE = "stdio-pipe"
+    """Input at its end and output are pipes."""
+    TERMINAL = "stdio-terminal"
+    """Input and output are a terminal."""
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A program, when it is ready, and what happens to it then."""
 
@@ -73,6 +90,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The program and its arguments; the command line of `harden trace` overrides it."""
     ready: Ready | None = None
     step: tuple[Step, ...] = ()
+    perturb: tuple[Perturbation, ...] = ()
+    """Beside the run that the steps describe, one more for each of these. It happens before the step that stops the
+    program; commands that fail in it do not end the run."""
 
 
 def signal_number(name: str) -> int:

@@ -45,6 +45,7 @@ def build_run(
     host: Host | None = None,
     changes: Sequence[Change] = (),
     peaks: Mapping[str, float] | None = None,
+    perturbation: str = "",
     resolve: Resolve | None = None,
 ) -> Run:
     """The run that these observations and circumstances are. The same observations give the same value.
@@ -73,6 +74,7 @@ def build_run(
         ring_operations=decode_ring_operations(observations, programs),
         changes=tuple(changes),
         gaps=gaps,
+        perturbation=perturbation,
         peaks={**_peaks(observations), **(peaks or {})},
     )
 
