@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ from harden.model.scenario import Perturbation, Scenario
 from harden.model.scenario import Ready as Readiness
 from harden.model.workload import StoredBind, Workload
 from harden.profile_source import generate_from
-from harden.trace import Recorder, build_run
+from harden.trace import Progress, Recorder, build_run
 from harden.trace.executables import build_id, digest
 
 __all__ = ["STORED_VALUES", "Trace", "TraceRequest", "record"]
@@ -96,12 +96,18 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     status: int
 
 
-def record(requests: Sequence[TraceRequest], *, tell: Callable[[str], None]) -> Trace:
+def record(
+    requests: Sequence[TraceRequest],
+    *,
+    tell: Callable[[str], None],
+    watch: Callable[[Callable[[], Progress]], AbstractContextManager[object]] = nullcontext,
+) -> Trace:
     """Trace one run of the program per request and write NAME.recording.json and NAME.profile.toml.
 
     The requests say the same of the files. A run after which existing files must not be replaced is the last one.
-    `tell` gets one line per thing that a person waits for. Raises ControlUnavailable, ProgramNotFound, NotExecutable,
-    or HardenError when the recorder cannot work; nothing is written then.
+    `tell` gets one line per thing that a person waits for; `watch` is entered while a program runs, with a function
+    that tells how far its recording is. Raises ControlUnavailable, ProgramNotFound, NotExecutable, or HardenError when
+    the recorder cannot work; nothing is written then.
     """
     first = requests[0]
     program = _program(first)
@@ -115,7 +121,7 @@ def record(requests: Sequence[TraceRequest], *, tell: Callable[[str], None]) -> 
         # What is written now would be the profile of the next run: the program must not be able to make it.
         guarded = guards(request.folder, spec, inside=False, make_missing=False)
         planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
-        run, its_notes = _run(request, spec, planned, tell)
+        run, its_notes = _run(request, spec, planned, tell, watch)
         runs.append(run)
         notes |= dict.fromkeys(its_notes)
         reason = _reason_to_keep(run, files, force=request.force)
@@ -162,7 +168,11 @@ def _spec(request: TraceRequest, program: str) -> SandboxSpec:
 
 
 def _run(
-    request: TraceRequest, spec: SandboxSpec, planned: Plan, tell: Callable[[str], None]
+    request: TraceRequest,
+    spec: SandboxSpec,
+    planned: Plan,
+    tell: Callable[[str], None],
+    watch: Callable[[Callable[[], Progress]], AbstractContextManager[object]],
 ) -> tuple[Run, tuple[str, ...]]:
     """Start, watch and end the program; the run, and what the user should know of the sandbox it ran in."""
     workload = _workload(request, spec)
@@ -187,15 +197,16 @@ def _run(
             )
         recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=attendance.readiness is not None))
         tell(f"recording {_shortened(redact_workload(workload, request.redact).argv)}")
-        outcome, interrupted = attend(
-            attendance,
-            sandbox,
-            init_pid=ready.init_pid,
-            payload_pid=ready.payload_pid,
-            output=output,
-            recorder=recorder,
-            tell=tell,
-        )
+        with watch(recorder.progress):
+            outcome, interrupted = attend(
+                attendance,
+                sandbox,
+                init_pid=ready.init_pid,
+                payload_pid=ready.payload_pid,
+                output=output,
+                recorder=recorder,
+                tell=tell,
+            )
         observations = recorder.stop()
     run = build_run(
         observations,

@@ -1,11 +1,14 @@
-"""Whom signals go to, what is submitted to io_uring, and how many tasks live at once."""
+"""Whom signals go to, what is submitted to io_uring, how many tasks live at once, and how far a recording is."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from harden.model.action import SignalTarget
-from tests.kernel.recorded import record
+from harden.trace import Recorder
+from tests.kernel.recorded import cgroup, gated, record, run_of
 
 pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64")
 
@@ -36,3 +39,23 @@ def test_the_most_tasks_that_lived_at_once(victim, tmp_path):
     assert record(victim("births"), "threads", tmp_path, 50).peaks["pids"] == 51
     assert record(victim("forks"), 20).peaks["pids"] == 2
     assert record("/bin/true").peaks["pids"] == 1
+
+
+def test_progress_counts_what_tasks_still_hold_and_takes_nothing_away(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with (
+        cgroup() as folder,
+        gated(folder, "/bin/cat", "fifo", cwd=tmp_path) as process,
+        Recorder.attach(folder.stat().st_ino) as recorder,
+    ):
+        assert recorder.progress().tasks == 0
+        process.open()
+        # Opening succeeds once cat has opened its end.
+        with open(tmp_path / "fifo", "wb"):
+            looks = [recorder.progress() for _ in range(2)]
+        assert process.wait() == 0
+        run = run_of(recorder.stop())
+    made = sum(call.count for call in run.syscalls)
+    assert [look.tasks for look in looks] == [1, 1]
+    assert 10 < looks[0].calls <= looks[1].calls < made
+    assert made - looks[0].calls < 20

@@ -27,7 +27,8 @@ struct harden_bpf {
 	long long misses;
 	struct ring_buffer *ring;
 	unsigned char *records; /* each: u32 size, then that many bytes */
-	size_t used, room, limit;
+	size_t used, room, limit, last;
+	unsigned long long count;
 	unsigned long long overflows;
 	size_t log_used;
 	char log[HARDEN_BPF_LOG];
@@ -229,6 +230,8 @@ static int harden_bpf_take(void *context, void *data, size_t size)
 		bpf->records = records;
 		bpf->room = room;
 	}
+	bpf->last = bpf->used;
+	bpf->count++;
 	memcpy(bpf->records + bpf->used, &length, sizeof(length));
 	memcpy(bpf->records + bpf->used + sizeof(length), data, size);
 	bpf->used = needed;
@@ -261,6 +264,13 @@ static int harden_bpf_drain(struct harden_bpf *bpf, int timeout_ms)
 static unsigned long long harden_bpf_overflows(const struct harden_bpf *bpf)
 {
 	return bpf->overflows;
+}
+
+/* How many records were taken; the last one is at `record`. */
+static unsigned long long harden_bpf_last(const struct harden_bpf *bpf, const unsigned char **record)
+{
+	*record = bpf->records + bpf->last;
+	return bpf->count;
 }
 
 static size_t harden_bpf_taken(const struct harden_bpf *bpf, const unsigned char **records)

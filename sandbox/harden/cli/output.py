@@ -10,12 +10,12 @@ from typing import Any
 
 from harden.errors import HardenError
 
-__all__ = ["bytes_out", "error", "json_out", "line", "line_by_line", "note", "table"]
+__all__ = ["bytes_out", "error", "json_out", "line", "line_by_line", "note", "printable", "table"]
 
 
 def line(text: str = "") -> None:
     """One line of result."""
-    print(_printable(text))
+    print(printable(text))
 
 
 def line_by_line(text: str) -> None:
@@ -26,15 +26,15 @@ def line_by_line(text: str) -> None:
 
 def note(text: str) -> None:
     """One line about what harden does or found, on stderr, so that a program's own output stays clean."""
-    print(f"harden: {_printable(text)}", file=sys.stderr, flush=True)
+    print(f"harden: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def error(problem: HardenError) -> None:
     """A problem and its next step, once, on stderr."""
     sys.stdout.flush()
-    print(f"harden: {_printable(problem.message)}", file=sys.stderr)
+    print(f"harden: {printable(problem.message)}", file=sys.stderr)
     if problem.hint:
-        print(f"hint: {_printable(problem.hint)}", file=sys.stderr)
+        print(f"hint: {printable(problem.hint)}", file=sys.stderr)
 
 
 def json_out(value: Any) -> None:
@@ -53,7 +53,7 @@ def bytes_out(content: bytes) -> None:
 
 def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
     """Left-aligned columns, two spaces apart; the last one is not padded."""
-    cells = [tuple(_printable(cell) for cell in row) for row in (*([header] if header else []), *rows)]
+    cells = [tuple(printable(cell) for cell in row) for row in (*([header] if header else []), *rows)]
     if not cells:
         return
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
@@ -67,7 +67,7 @@ def silence_broken_pipe() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """`text` without anything that a terminal would act on: names come from hostile programs."""
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 

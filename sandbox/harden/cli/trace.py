@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from harden.cli import options, output
+from harden.cli.progress import watching
 from harden.cli.summary import summarize
 from harden.errors import UsageError
 from harden.folder import load_scenario
@@ -143,7 +144,7 @@ def command(
         force=force,
     )
     replace = msgspec.structs.replace
-    trace = record([replace(request, **msgspec.structs.asdict(job)) for job in jobs], tell=output.note)
+    trace = record([replace(request, **msgspec.structs.asdict(job)) for job in jobs], tell=output.note, watch=watching)
     summarize(trace, as_json=as_json)
     return trace.status
 

@@ -26,7 +26,8 @@ from __future__ import annotations
 
 from harden.trace.observations import Observations
 from harden.trace.probe import ProgramState, probe_recorder
+from harden.trace.progress import Progress
 from harden.trace.recorder import Recorder
 from harden.trace.run import build_run, host_of
 
-__all__ = ["Observations", "ProgramState", "Recorder", "build_run", "host_of", "probe_recorder"]
+__all__ = ["Observations", "ProgramState", "Progress", "Recorder", "build_run", "host_of", "probe_recorder"]

@@ -138,6 +138,15 @@ class BpfObject:
         """Records that `open_ring`'s limit left no room for."""
         return int(self._lib.harden_bpf_overflows(self._handle))
 
+    def last_record(self) -> tuple[int, bytes]:
+        """How many records were drained so far, and the last of them, for the thread that drains."""
+        record = self._ffi.new("const unsigned char **")
+        count = int(self._lib.harden_bpf_last(self._handle, record))
+        if not count:
+            return 0, b""
+        size = int(self._ffi.cast("uint32_t *", record[0])[0])
+        return count, bytes(self._ffi.buffer(record[0] + 4, size))
+
     def records(self) -> bytes:
         """All records drained so far, each behind its 32-bit size."""
         data = self._ffi.new("const unsigned char **")

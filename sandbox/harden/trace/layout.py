@@ -30,8 +30,10 @@ __all__ = [
     "RingKey",
     "SeenKey",
     "SignalKey",
+    "State",
     "parse_event",
     "parse_records",
+    "parse_state",
     "unpack_entries",
 ]
 
@@ -54,9 +56,18 @@ FLAG_NAMED: Final = 1 << 31
 LOSSES: Final = ("ring_full", "map_full", "no_memory", "tasks", "unreadable", "truncated", "detached", "mappings")
 
 
-STATE: Final = struct.Struct(f"={len(LOSSES)}QQ6I")
-"""`struct recorder_state`: the losses, the payload's namespace, then executables, payload, is_over, is_listening, the
-tasks that live and the most that did."""
+STATE: Final = struct.Struct(f"={len(LOSSES)}QQ6IQ")
+
+
+class State(NamedTuple):
+    """`struct recorder_state` in `.data.state`."""
+
+    losses: Mapping[str, int]
+    tasks: int
+    """That live now."""
+    tasks_peak: int
+    unflushed: int
+    """Calls that tasks count themselves, as the last `sum_task` found them."""
 
 
 class CountKey(NamedTuple):
@@ -187,6 +198,13 @@ def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
     key = _KEYS[type_]
     entry = struct.Struct(key.format + "Q")
     return {type_(*fields[:-1]): fields[-1] for fields in entry.iter_unpack(data)}
+
+
+def parse_state(section: bytes) -> State:
+    """The section's map as it is read: a 32-bit key, then the structure."""
+    fields = STATE.unpack_from(section, 4)
+    losses, (tasks, peak, unflushed) = fields[: len(LOSSES)], fields[-3:]
+    return State(dict(zip(LOSSES, losses, strict=True)), tasks, peak, unflushed)
 
 
 def parse_records(data: bytes) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from harden.errors import HardenError
 from harden.kernel.host import native_arch
 from harden.trace.bpf_object import BpfObject, LoadError, trampoline_errno
 from harden.trace.config import encode_config
-from harden.trace.recorder import CAPABILITY_HOOKS, ESSENTIAL_PROGRAMS, FLUSH_PROGRAM, OPTIONAL_PROGRAMS
+from harden.trace.recorder import CAPABILITY_HOOKS, ESSENTIAL_PROGRAMS, FLUSH_PROGRAM, OPTIONAL_PROGRAMS, SUM_PROGRAM
 
 __all__ = ["ProgramState", "probe_recorder"]
 
@@ -29,7 +29,7 @@ class ProgramState(msgspec.Struct, frozen=True, kw_only=True):
 def probe_recorder() -> list[ProgramState]:
     """The state of every program, essential ones first. Nothing stays loaded. Raises nothing for a refusal."""
     hooks = {program: hook for hook, programs in CAPABILITY_HOOKS.items() for program in programs}
-    essential = (*ESSENTIAL_PROGRAMS, FLUSH_PROGRAM)
+    essential = (*ESSENTIAL_PROGRAMS, FLUSH_PROGRAM, SUM_PROGRAM)
     programs = (*essential, *hooks, *OPTIONAL_PROGRAMS)
     return [_try(program, programs, hooks.get(program, "")) for program in programs]
 
@@ -57,7 +57,7 @@ def _load_alone(program: str, programs: tuple[str, ...]) -> HardenError | None:
             bpf.disable(other for other in programs if other != program)
             bpf.fill(".rodata.config", encode_config(arch=native_arch(), cgroup_id=0, seed=0))
             bpf.load()
-            if program != FLUSH_PROGRAM:
+            if program not in (FLUSH_PROGRAM, SUM_PROGRAM):
                 bpf.attach(program)
     except HardenError as error:
         return error

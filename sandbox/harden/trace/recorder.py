@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
@@ -18,8 +19,6 @@ from harden.trace.kernel_stack import hides_symbols, probing_stacks
 from harden.trace.layout import (
     COMBINATIONS,
     DISTINCT,
-    LOSSES,
-    STATE,
     ArgumentKey,
     CapabilityKey,
     CombinationKey,
@@ -29,15 +28,18 @@ from harden.trace.layout import (
     SignalKey,
     parse_event,
     parse_records,
+    parse_state,
     unpack_entries,
 )
 from harden.trace.observations import Observations
+from harden.trace.progress import Progress, describe_event
 
-__all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "OPTIONAL_PROGRAMS", "Recorder"]
+__all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "OPTIONAL_PROGRAMS", "SUM_PROGRAM", "Recorder"]
 
 ESSENTIAL_PROGRAMS: Final = ("process_exec", "process_fork", "process_exit", "call_enter", "call_exit")
 """Attached in this order: a task is known before its calls are counted."""
 FLUSH_PROGRAM: Final = "flush_task"
+SUM_PROGRAM: Final = "sum_task"
 OPTIONAL_PROGRAMS: Final = ("signal_sent", "ring_submitted")
 """Left out where the kernel does not take them: what they see only adds to what the calls say."""
 CAPABILITY_HOOKS: Final = {
@@ -49,8 +51,6 @@ CAPABILITY_HOOKS: Final = {
 
 _DRAIN_MS: Final = 20
 _MEMORY_LIMIT: Final = 256 << 20
-_MAP_KEY: Final = 4
-"""Bytes before the value of a map's only entry."""
 
 
 class Recorder:
@@ -67,6 +67,8 @@ class Recorder:
         """The backend and its hooks, as a recording names them."""
         self._observations: Observations | None = None
         self._drain_error: HardenError | None = None
+        self._last = (0, b"", 0.0)
+        """How many events came, the last of them, and when."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._drain_until_stopped, name="harden-recorder", daemon=True)
@@ -121,6 +123,23 @@ class Recorder:
         if self._observations is None:
             self._bpf.write(".data.control", struct.pack("=I", 1))
 
+    def progress(self) -> Progress:
+        """What was recorded so far, for whoever watches; not after `stop()` began."""
+        bpf = self._bpf
+        before = parse_state(bpf.read(".data.state"))
+        bpf.iterate(SUM_PROGRAM)
+        state = parse_state(bpf.read(".data.state"))
+        counted = sum(count for key, count in unpack_entries(CountKey, bpf.read("counts")).items() if not key.error)
+        new, last, last_s = self._last
+        return Progress(
+            calls=counted + state.unflushed - before.unflushed,
+            tasks=state.tasks,
+            new=new,
+            last=describe_event(parse_event(last), self._arch) if last else "",
+            last_s=last_s,
+            lost=sum(state.losses.values()),
+        )
+
     def stop(self) -> Observations:
         """Detach, take the counters of tasks that still live, read everything; the same value when called again."""
         if self._observations is None:
@@ -146,16 +165,15 @@ class Recorder:
         try:
             while not self._stopping.is_set():
                 with self._lock:
-                    self._bpf.drain(_DRAIN_MS)
+                    if self._bpf.drain(_DRAIN_MS):
+                        self._last = (*self._bpf.last_record(), time.monotonic())
         except HardenError as error:
             self._drain_error = error
 
     def _read(self) -> Observations:
         bpf = self._bpf
-        *lost, _namespace, _executables, _payload, _over, _listening, _tasks, peak = STATE.unpack_from(
-            bpf.read(".data.state"), _MAP_KEY
-        )
-        losses = dict(zip(LOSSES, lost, strict=True))
+        state = parse_state(bpf.read(".data.state"))
+        losses = dict(state.losses)
         losses["memory"] = bpf.overflows()
         losses["skipped"] = bpf.misses()
         capabilities = unpack_entries(CapabilityKey, bpf.read("capabilities"))
@@ -175,7 +193,7 @@ class Recorder:
             probing_stacks=probing_stacks(stacks),
             signals=unpack_entries(SignalKey, bpf.read("signals")),
             rings=unpack_entries(RingKey, bpf.read("rings")),
-            tasks_peak=peak,
+            tasks_peak=state.tasks_peak,
             losses={name: count for name, count in losses.items() if count},
         )
 

@@ -204,6 +204,7 @@ struct recorder_state {
 	__u32 is_listening; /* a socket listens */
 	__u32 tasks;       /* recorded processes and threads that live */
 	__u32 tasks_peak;
+	__u64 unflushed; /* calls that sum_task found in tasks, not yet in the map of counts */
 };
 
 /* What user space tells the programs while they run. */
