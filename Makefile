@@ -3,16 +3,18 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 WORKERS ?= 2
+LAUNCHER_TESTS := tests/launch tests/escape tests/kernel/test_launch_probe.py tests/native
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := sandbox/harden/_native
 
 BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang llvm python3-dev python3-venv
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) strace redis-server redis-tools sqlite3 apparmor git openssl \
+BENCH_PACKAGES := bubblewrap crun runc firejail
+TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl \
 	memcached libmemcached-tools postgresql
 
-.PHONY: help venv build demo test bench profiles lint clean distclean build-packages demo-packages test-packages
+.PHONY: help venv build demo test bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +45,8 @@ demo-packages:
 	$(call install,$(DEMO_PACKAGES))
 test-packages:
 	$(call install,$(TEST_PACKAGES))
+bench-packages:
+	$(call install,$(BENCH_PACKAGES))
 
 venv: build-packages $(VENV)/installed ## make .venv with harden (editable) and the development tools
 
@@ -64,8 +68,16 @@ test: test-packages build ## every test, linter and type check that this machine
 	@mkdir -p build
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --junit-xml=build/junit.xml
 
-bench: test-packages build ## what it costs, as ratios taken side by side; kept in build/bench.json
+bench: test-packages bench-packages build ## what it costs, as ratios taken side by side; kept in build/bench.json
 	@$(BIN)/python -m tests.bench
+
+fuzz: test-packages build ## ten minutes of libFuzzer on the plan decoder
+	@$(BIN)/python -m tests.launch.fuzz 600
+
+sanitize: test-packages build ## the launcher's live tests on a harden-exec with AddressSanitizer and UBSan
+	@$(BIN)/python setup.py -q build_ext --inplace --only=exec --sanitize
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(LAUNCHER_TESTS); status=$$?; \
+		rm -f $(NATIVE)/harden-exec; $(BIN)/python setup.py -q build_ext --inplace --only=exec; exit $$status
 
 profiles: test-packages build ## make the profiles in profiles/shipped again, from their scenarios
 	@$(BIN)/python -m tests.write_shipped_profiles

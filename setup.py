@@ -38,11 +38,13 @@ class BuildNative(build_ext):
     user_options: ClassVar[list[tuple[str, str | None, str]]] = [
         *build_ext.user_options,
         ("only=", None, f"build one native part: {', '.join(PARTS)}"),
+        ("sanitize", None, "build harden-exec with sanitizers, for tests"),
     ]
 
     def initialize_options(self) -> None:
         super().initialize_options()
         self.only: str | None = None
+        self.sanitize = False
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -67,7 +69,9 @@ class BuildNative(build_ext):
             self.extensions[0].sources = [str(core)]
             super().run()
         for name, folder in native.PROGRAMS.items():
-            if self.only in (None, folder) and native.build_program(name, self._folder() / name):
+            if self.only in (None, folder) and native.build_program(
+                name, self._folder() / name, sanitize=bool(self.sanitize) and folder == "exec"
+            ):
                 self.announce(f"built {name}", level=2)
         if self.only in (None, "bpf") and native.build_bpf(self._folder() / native.BPF_OBJECT, Path(self.build_temp)):
             self.announce(f"built {native.BPF_OBJECT}", level=2)

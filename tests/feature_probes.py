@@ -52,6 +52,13 @@ def _runs(*command: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def _fuzzer() -> bool:
+    code = "int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data && size; }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "target.c").write_text(code)
+        return _runs("clang", "-fsanitize=fuzzer,address,undefined", f"{folder}/target.c", "-o", f"{folder}/target")
+
+
 def _user_namespaces() -> bool:
     return _runs("unshare", "--user", "true")
 
@@ -150,6 +157,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "idmap": Feature(_idmapped_mounts, "run as root on Linux 5.12 or newer; TMPDIR on ext4, xfs, btrfs or tmpfs"),
     "gcc": Feature(_program("gcc"), "apt-get install gcc libc6-dev"),
     "clang": Feature(_program("clang"), "apt-get install clang"),
+    "clang-runtime": Feature(_fuzzer, "apt-get install libclang-rt-dev"),
     "git": Feature(_program("git"), "apt-get install git"),
     "strace": Feature(_program("strace"), "apt-get install strace"),
     "nginx": Feature(_program("nginx"), "apt-get install nginx-light"),

@@ -27,6 +27,8 @@ WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
 DIALECT: Final = ("-std=gnu11", "-D_GNU_SOURCE")
 HARDENING: Final = ("-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-fstack-clash-protection", "-fPIE")
 STATIC_PIE: Final = ("-static-pie", "-Wl,-z,relro,-z,now,-z,noexecstack")
+SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+"""In place of HARDENING and STATIC_PIE: AddressSanitizer needs the dynamic loader."""
 FREESTANDING: Final = ("-ffreestanding", "-fno-stack-protector", "-fno-pie", "-fno-builtin")
 NO_LIBRARY: Final = ("-static", "-no-pie", "-nostdlib", "-Wl,-z,noexecstack")
 """The prober brings its own start-up code: it has to start under filters that allow next to nothing."""
@@ -83,17 +85,23 @@ def write_core_source(target: Path) -> None:
         ffi.emit_c_code(str(target))
 
 
-def build_program(name: str, target: Path) -> bool:
-    """Compile and link one static program; False when `target` is newer than all its sources."""
+def build_program(name: str, target: Path, *, sanitize: bool = False) -> bool:
+    """Compile and link one static program; False when `target` is newer than all its sources.
+
+    With `sanitize` it is compiled in any case, for tests: not static, with AddressSanitizer and
+    UndefinedBehaviorSanitizer.
+    """
     folder = PROGRAMS[name]
     inputs = sources(folder)
     units = [path for path in inputs if path.suffix == ".c"]
     if not units:
         raise BuildError(f"{name}: no C source in {NATIVE / folder}")
-    if _is_fresh(target, inputs):
+    if _is_fresh(target, inputs) and not sanitize:
         return False
     compiler = _tool("cc", "gcc")
     flags, link = (FREESTANDING, NO_LIBRARY) if folder == "prober" else (HARDENING, STATIC_PIE)
+    if sanitize:
+        flags, link = SANITIZERS, ()
     branches = ["-fcf-protection"] if platform.machine() == "x86_64" else []
     # One compiler run over all units: the programs are small, and every unit is then built with the same flags.
     with _replacement(target) as output:

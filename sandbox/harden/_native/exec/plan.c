@@ -1,6 +1,7 @@
 /* Decodes the plan: pure, allocates nothing, touches no kernel state. Fuzzed by tests/launch. */
 #include "plan.h"
 
+#include <linux/sched.h>
 #include <string.h>
 
 /* What each operation uses. `paths`: which of s[] must be absolute; `rest` of the fields must be zero. */
@@ -12,6 +13,10 @@ struct op_rule {
 	uint8_t numbers;
 	uint16_t flags;
 };
+
+#define NAMESPACES                                                                                                        \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP |     \
+	 CLONE_NEWTIME)
 
 #define OUT (1 << STAGE_OUTSIDE)
 #define INI (1 << STAGE_INIT)
@@ -164,6 +169,17 @@ static const char *check_meaning(const struct plan_header *header, const struct 
 	case OP_LOCK_DOWN:
 	case OP_SECCOMP:
 		return check_filter(header, op);
+	case OP_CLONE_INIT:
+	case OP_CLONE_PAYLOAD:
+		if (op->n[0] & ~(uint64_t)NAMESPACES)
+			return "a clone has a flag that is no namespace";
+		return op->code == OP_CLONE_INIT && !(op->n[0] & CLONE_NEWNS)
+			       ? "init has no mount namespace of its own"
+			       : NULL;
+	case OP_STAGING:
+		return op->stage == STAGE_OUTSIDE && !(op->flags & OPF_OWN_NAMESPACE)
+			       ? "the staging area would be made in the host's mount namespace"
+			       : NULL;
 	case OP_EXEC:
 		if (op->n[1] == 0 || !strings_follow(header, strings, op->s[1], op->n[1]) ||
 		    !strings_follow(header, strings, op->s[2], op->n[2]))
