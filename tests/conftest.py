@@ -72,7 +72,8 @@ def compile_victim(name: str, *, static: bool = False, flags: tuple[str, ...] = 
     words = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g0", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
     if static:
         words.append("-static")
-    digest = hashlib.sha256("\0".join([source.read_text(), *words]).encode()).hexdigest()[:12]
+    headers = [path.read_text() for path in sorted(PROGRAMS.glob("*.h"))]
+    digest = hashlib.sha256("\0".join([source.read_text(), *headers, *words]).encode()).hexdigest()[:12]
     folder = ROOT / "build/victims" / digest
     program = folder / name
     if not program.exists():

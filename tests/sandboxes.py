@@ -81,13 +81,13 @@ def run_script(spec: SandboxSpec) -> str:
 
 
 def python(
-    code: str, *arguments: str, uid: int | None = None, timeout_s: float = 60
+    code: str, *arguments: str, uid: int | None = None, timeout_s: float = 60, prefix: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python code with harden importable in a child, as another user if asked for."""
+    """Run Python code with harden importable in a child, as another user if asked for, after `prefix`."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/sandbox:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
     become = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
     return subprocess.run(
-        [*become, sys.executable, "-c", code, *arguments],
+        [*become, *prefix, sys.executable, "-c", code, *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -13,7 +13,7 @@ from harden.model.capability import Capability
 from harden.model.origin import Origin
 from harden.model.profile import Rights
 from harden.model.sandbox import LandlockRules, SandboxSpec, SeccompFilter, View
-from tests.sandboxes import NOBODY, harden_run, spec_of
+from tests.sandboxes import NOBODY, harden_run, run, spec_of
 
 USERS = [None, NOBODY]
 """Who runs harden: root, and an ordinary user."""
@@ -21,7 +21,7 @@ VIEWS = [View.HOST, View.MINIMAL]
 EVERY_CAPABILITY = frozenset(int(capability) for capability in Capability)
 LAUNCHES = int(os.environ.get("HARDEN_LAUNCHES", "60"))
 """How often the tests that need many launches start one; `make test-escape` sets more."""
-EVERYTHING_READABLE = LandlockRules(
+NOTHING_GRANTED = LandlockRules(
     handled_files=(1 << 15) - 1, handled_network=3, scoped=3, files=(), bind_tcp=(), connect_tcp=()
 )
 _COOKIE = 0x0123456789ABCDEF
@@ -46,11 +46,20 @@ def spec_for(program: Path | str, *arguments: object, **changes: Any) -> Sandbox
     return spec_of(program, *arguments, **{"view": View.MINIMAL, **changes})
 
 
+def launch(spec: SandboxSpec, uid: int | None) -> tuple[int, str]:
+    """Its status and what it wrote, started by root or by that user. Raises HardenError (root) if it cannot be."""
+    if uid is None:
+        ended = run(spec)
+        return ended.outcome.status, ended.text
+    started = harden_run(spec, uid=uid)
+    return started.returncode, started.stdout + started.stderr
+
+
 def attack(program: Path | str, *arguments: object, uid: int | None = None, **changes: Any) -> Attempts:
     """What it could do in the sandbox; it has to come to its own end."""
-    ended = harden_run(spec_for(program, *arguments, **changes), uid=uid)
-    assert (ended.returncode, ended.stderr) == (0, ""), ended
-    return read_attempts(ended.stdout)
+    status, text = launch(spec_for(program, *arguments, **changes), uid)
+    assert status == 0, text
+    return read_attempts(text)
 
 
 def attack_bare(program: Path | str, *arguments: object, prefix: tuple[str, ...] = ()) -> Attempts:

@@ -103,6 +103,7 @@ def test_resource_limits_of_the_caller_are_kept():
     assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
+@pytest.mark.attack(22)
 @pytest.mark.requires("gcc", "x86_64")
 @pytest.mark.parametrize("request_number", [0x5412, 0x541C, 0x5412 | 1 << 32, 0x541C | 1 << 40])
 def test_nothing_can_be_typed_into_the_terminal(victim, request_number):

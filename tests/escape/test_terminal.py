@@ -6,7 +6,10 @@ import pytest
 
 from tests.terminals import Terminal
 
-pytestmark = pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp", "python3")
+pytestmark = [
+    pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp", "python3"),
+    pytest.mark.attack(23),
+]
 
 TYPE_INTO = """
 import ctypes, fcntl, os
