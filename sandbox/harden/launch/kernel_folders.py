@@ -68,17 +68,7 @@ def plan_kernel_folders(tree: Tree, proc: int) -> None:
 def _masks(tree: Tree) -> None:
     """Cover what tells or changes too much about the host."""
     empty = tree.tmpfs("masks", 4096, 0o555, SAFE | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY)
-    null = tree.slot()
-    tree.add(
-        op(
-            tree.source_stage,
-            Code.CLONE_TREE,
-            "clone the device /dev/null",
-            strings=(b"/dev/null",),
-            slots=(null,),
-        )
-    )
-    tree.masks = (empty, null)
+    tree.masks = (empty, tree.device(b"null"))
     for path in MASKED:
         tree.mask(path)
     for path in READ_ONLY:

@@ -7,7 +7,6 @@ given the sandbox's id map; as an ordinary user inside init, whose user namespac
 from __future__ import annotations
 
 import os
-import stat
 from typing import Final
 
 from harden.errors import UsageError
@@ -25,7 +24,15 @@ SAFE: Final = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 OWN: Final = (b"/proc", b"/sys", b"/dev")
 PRIVATE: Final = {b"/run": 0o755, b"/tmp": 0o1777, b"/var/tmp": 0o1777}
 """Folders that are always the sandbox's own, with their modes; /dev/shm comes with /dev."""
-DEVICES: Final = (b"null", b"zero", b"full", b"random", b"urandom", b"tty")
+DEVICES: Final = {
+    b"null": os.makedev(1, 3),
+    b"zero": os.makedev(1, 5),
+    b"full": os.makedev(1, 7),
+    b"random": os.makedev(1, 8),
+    b"urandom": os.makedev(1, 9),
+    b"tty": os.makedev(5, 0),
+}
+"""Name → number: Documentation/admin-guide/devices.txt."""
 _LINKS: Final = (
     (b"/proc/self/fd", b"/dev/fd"),
     (b"/proc/self/fd/0", b"/dev/stdin"),
@@ -227,26 +234,31 @@ class Tree:
         self.attach(self.tmpfs("/dev", _MIB, 0o755, SAFE | MOUNT_ATTR_NOEXEC), b"/dev")
         for name in DEVICES:
             device = b"/dev/" + name
-            try:
-                if not stat.S_ISCHR(os.stat(device).st_mode):
-                    continue
-            except FileNotFoundError:
-                continue
-            slot = self.slot()
-            self.add(
-                op(
-                    self.source_stage,
-                    Code.CLONE_TREE,
-                    f"clone the device {text(device)}",
-                    strings=(device,),
-                    slots=(slot,),
-                )
-            )
-            self.attach(slot, device, Flag.MAKE_FILE)
+            if os.path.lexists(device):
+                self.attach(self.device(name), device, Flag.MAKE_FILE)
         for where, link in _LINKS:
             self.symlink(where, link)
         self.attach(self._devpts, b"/dev/pts")
         self.attach(self.tmpfs("/dev/shm", _SHM_BYTES, 0o1777, SAFE), b"/dev/shm")
+
+    def device(self, name: bytes) -> int:
+        """A clone of one of the host's harmless devices; its slot. That it is that device is verified when it is made:
+        what else lies there would be in the program's reach, or would be what masks are made of."""
+        slot = self.slot()
+        path = b"/dev/" + name
+        self.add(
+            op(
+                self.source_stage,
+                Code.CLONE_TREE,
+                f"clone the device {text(path)}",
+                strings=(path,),
+                slots=(slot,),
+                numbers=(DEVICES[name],),
+                sentence=f"filesystem-view: cannot clone the device {text(path)}",
+                hint=f"{text(path)} of the host must be that device",
+            )
+        )
+        return slot
 
     def read_only(self, path: bytes, flags: Flag = Flag.NONE) -> None:
         """Make what is below `path` read-only; "/" alone is the root mount without those on it."""

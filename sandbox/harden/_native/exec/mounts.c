@@ -113,6 +113,13 @@ int op_staging(const struct op *op)
 	return fchdir(run.staging_fd) < 0 ? fail("fchdir") : 0;
 }
 
+static bool is_device(int fd, uint64_t number)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == number;
+}
+
 int op_clone_tree(const struct op *op)
 {
 	const char *path = plan_string(&run.plan, op->s[0]);
@@ -123,6 +130,8 @@ int op_clone_tree(const struct op *op)
 
 	if (source < 0)
 		return fail("openat2");
+	if (op->n[0] && !is_device(source, op->n[0]))
+		return fail_detail("fstat", 0, "it is another file");
 	if (op->flags & OPF_RECURSIVE)
 		flags |= AT_RECURSIVE;
 	fd = sys_open_tree(source, "", flags);

@@ -30,8 +30,8 @@ static const struct op_rule RULES[OP_CODE_COUNT] = {
 	[OP_MAP_IDS] = { OUT | INI, 2, 0, 0, 0, OPF_DENY_SETGROUPS },
 	/* n0 size in bytes */
 	[OP_STAGING] = { OUT | INI, 0, 0, 0, 1, OPF_OWN_NAMESPACE },
-	/* s0 path, f0 slot filled */
-	[OP_CLONE_TREE] = { OUT | INI, 1, 1, 1, 0, OPF_RECURSIVE | OPF_FOLLOW },
+	/* s0 path, f0 slot filled, n0 number of the character device that it has to be, or 0 */
+	[OP_CLONE_TREE] = { OUT | INI, 1, 1, 1, 1, OPF_RECURSIVE | OPF_FOLLOW },
 	/* f0 slot, n0 attributes set, n1 cleared */
 	[OP_SET_ATTRIBUTES] = { OUT | INI, 0, 0, 1, 2, OPF_RECURSIVE | OPF_IDMAP },
 	/* s0 name of the layers, f0 lower slot, f1 slot filled, n0 mount attributes */
