@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from harden.errors import HardenError
+from harden.errors import HardenError, UsageError
 from harden.launch.ops import Code, Op, Stage, op
 from harden.launch.plan import Plan
 from harden.launch.spawn import start
 from harden.model.sandbox import Bind, SandboxSpec, View
-from tests.escape.attempts import LAUNCHES, USERS, launch
+from tests.escape.attempts import LAUNCHES, USERS, VIEWS, launch
 from tests.sandboxes import plan_of, run_script, shell, spec_of
 
 pytestmark = pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp", "nobody")
@@ -189,3 +189,18 @@ def test_terminals_of_the_host_have_no_name_inside(view, uid):
 def test_the_twin_has_terminals_of_its_own():
     code = "import os, pty; print(os.ttyname(pty.openpty()[1]))"
     assert run_script(spec_of("/usr/bin/python3", "-c", code, view=View.MINIMAL)).startswith("/dev/pts/")
+
+
+@pytest.mark.attack(7, 13)
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "target", ["/", "/proc", "/proc/self/attr", "/proc/sys", "/sys", "/dev", "/dev/pts", "//proc/./sys"]
+)
+def test_nothing_is_shown_in_place_of_the_kernels_folders(target, view):
+    """The host's own /proc, named by a profile or an option, would bring the host's processes back."""
+    bind = Bind(source=b"/proc", target=os.fsencode(target))
+    with pytest.raises(UsageError, match="the sandbox's own"):
+        plan_of(shell("true", view=view, binds=(bind,)))
+    beside = Bind(source=b"/etc/hostname", target=b"/procs/hostname" if view is View.MINIMAL else b"/opt/hostname")
+    script = f"cat {os.fsdecode(beside.target)}"
+    assert run_script(shell(script, view=view, binds=(beside,))) == Path("/etc/hostname").read_text()

@@ -29,7 +29,7 @@ from harden.launch.landlock_paths import resolve_rules
 from harden.launch.minimal import plan_minimal_view
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.payload import exec_ops, payload_ops
-from harden.launch.tree import SAFE, Tree, text
+from harden.launch.tree import SAFE, Tree, check_bind_target, text
 from harden.model.control import Control
 from harden.model.sandbox import NetworkMode, SandboxSpec, UserNamespaceMode, View
 
@@ -83,6 +83,8 @@ def _check_spec(spec: SandboxSpec, features: Features) -> None:
     for path in (spec.program, spec.cwd, *(bind.target for bind in spec.binds), *spec.folders):
         if not path.startswith(b"/") or b".." in path.split(b"/"):
             raise UsageError(f"{text(path)!r} is not an absolute path without ..", hint="give the full path")
+    for bind in spec.binds:
+        check_bind_target(bind.target)
     if not spec.argv:
         raise UsageError("the workload has no arguments, not even its own name", hint="give a command after --")
     if not features.root and (spec.uid not in (None, features.euid) or spec.gid not in (None, features.egid)):

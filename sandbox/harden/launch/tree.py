@@ -18,7 +18,7 @@ from harden.launch.symlinks import LinkGuard, Resolved, is_below, resolve
 from harden.model.capability import Capability
 from harden.model.sandbox import SandboxSpec, UserNamespaceMode, View
 
-__all__ = ["DEVICES", "OWN", "PRIVATE", "SAFE", "Tree", "text"]
+__all__ = ["DEVICES", "OWN", "PRIVATE", "SAFE", "Tree", "check_bind_target", "text"]
 
 SAFE: Final = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 OWN: Final = (b"/proc", b"/sys", b"/dev")
@@ -48,6 +48,16 @@ _MIB: Final = 1 << 20
 def text(path: bytes) -> str:
     """A path for people."""
     return os.fsdecode(path)
+
+
+def check_bind_target(target: bytes) -> None:
+    """Raises UsageError for what is always the sandbox's own: a mount over it would bring the host's back."""
+    path = b"/" + b"/".join(part for part in target.split(b"/") if part not in (b"", b"."))
+    if path in (b"/", b"/dev/pts", *OWN) or is_below(path, b"/proc"):
+        raise UsageError(
+            f"--bind to {text(target)}: /, /dev, /dev/pts, /sys and everything in /proc are the sandbox's own",
+            hint="show it at another path inside: --bind SRC:DST",
+        )
 
 
 def _private_bytes() -> int:
