@@ -84,8 +84,11 @@ def own_cgroup(mounts: tuple[Mount, ...]) -> bytes | None:
         if mount.filesystem != b"cgroup2":
             continue
         root = mount.root.rstrip(b"/")
-        if own == root or own.startswith(root + b"/"):
-            path = (mount.point.rstrip(b"/") + own[len(root) :]).rstrip(b"/")
+        below = own[len(root) :]
+        # Seen from a cgroup namespace, a cgroup outside of it begins with "/..": below a mount of that namespace it
+        # would name a folder that is no cgroup at all.
+        if (own == root or own.startswith(root + b"/")) and b".." not in below.split(b"/"):
+            path = (mount.point.rstrip(b"/") + below).rstrip(b"/")
             if os.path.isdir(path):
                 return path
     return None
