@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status; 125 for anything that harden itself cannot do."""
     try:
         fill_standard_streams()
+        # Where the caller ignores it, the kernel would reap harden's own children (wait(2)).
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         sys.exit(_run(argv))
     except HardenError as problem:
         output.error(problem)
