@@ -13,39 +13,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from harden.render.profile_toml import render_profile
 from tests import recordings
+from tests.bench.measure import Measure, printed_by, seconds_of
+from tests.bench.recording import recording_rows
 from tests.conftest import ROOT, compile_victim
 from tests.e2e.jobs import HARDEN, environment, harden
 
 TURNS = 9
 SPINS = 2_000_000
-
-Measure = Callable[[], float]
-
-
-def seconds_of(*command: str, cwd: Path, statuses: tuple[int, ...] = (0,)) -> Measure:
-    """The wall-clock time of a whole process."""
-
-    def measure() -> float:
-        start = time.perf_counter()
-        done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, check=False)
-        elapsed = time.perf_counter() - start
-        assert done.returncode in statuses, (command, done.returncode, done.stderr)
-        return elapsed
-
-    return measure
-
-
-def printed_by(*command: str, cwd: Path) -> Measure:
-    """The figure that a process prints about itself."""
-    return lambda: float(
-        subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, check=True).stdout.split()[0]
-    )
 
 
 def traced_neighbour(spin: str, folder: Path) -> Measure:
@@ -93,7 +71,7 @@ def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
     if bwrap := shutil.which("bwrap"):
         isolated = seconds_of(bwrap, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", true, cwd=folder)
         found.insert(1, ("harden run /bin/true", "bwrap", started, isolated))
-    return found
+    return [*found, *recording_rows(folder)]
 
 
 def main() -> None:
