@@ -187,3 +187,12 @@ def test_a_script_is_its_own_executable(tmp_path):
     (seen,) = run.executables
     assert seen.path == str(script)
     assert seen.interpreter == str(Path("/bin/cat").resolve())
+
+
+def test_what_a_mount_and_a_tracer_ask_for_is_recorded():
+    script = "mount -t tmpfs none /mnt && mount -o bind /mnt /mnt && umount -l /mnt && umount /mnt"
+    run = record("/usr/bin/unshare", "--mount", "/bin/sh", "-c", script)
+    seen = {(entry.name, entry.values) for entry in run.arguments}
+    assert {("mount", (0x1000,)), ("umount2", (2,)), ("umount2", (0,))} <= seen
+    traced = record("/usr/bin/strace", "-o", "/dev/null", "/bin/true")
+    assert ("ptrace", (0x4206,)) in {(entry.name, entry.values) for entry in traced.arguments}

@@ -21,13 +21,22 @@ from harden.model.syscall_argument_names import (
     FCNTL_COMMANDS,
     IOCTL_REQUESTS,
     KEYCTL_OPERATIONS,
+    MEMFD_FLAGS,
+    MESSAGE_COMMANDS,
+    MOUNT_FLAGS,
     PERSONALITIES,
     PRCTL_OPTIONS,
     PROTECTION_BITS,
+    PTRACE_REQUESTS,
+    SCHEDULING_POLICIES,
     SECCOMP_OPERATIONS,
+    SEMAPHORE_COMMANDS,
+    SHM_COMMANDS,
+    SHMAT_FLAGS,
     SOCKET_LEVELS,
     SOCKET_OPTIONS,
     SOCKET_TYPES,
+    UNMOUNT_FLAGS,
 )
 
 __all__ = ["ANY", "ARGUMENT_ROWS", "Argument", "ArgumentKind", "ArgumentRow", "parse_values", "render_values"]
@@ -36,6 +45,10 @@ ANY: Final = "*"
 _INT: Final = 0xFFFFFFFF
 _NAMESPACES: Final = 0x7E020000
 _CLONE_NEWTIME: Final = 0x80
+_IPC: Final = _INT & ~0x100
+"""Without IPC_64, which the C library adds on some machines."""
+_POLICY: Final = _INT & ~0x40000000
+"""Without SCHED_RESET_ON_FORK."""
 
 
 class ArgumentKind(enum.StrEnum):
@@ -89,12 +102,18 @@ ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
         ArgumentRow(syscall="fcntl", arguments=(_enum("cmd", 1, FCNTL_COMMANDS),)),
         ArgumentRow(syscall="ioctl", arguments=(_enum("cmd", 1, IOCTL_REQUESTS),)),
         ArgumentRow(syscall="keyctl", arguments=(_enum("option", 0, KEYCTL_OPERATIONS),)),
+        ArgumentRow(syscall="memfd_create", arguments=(_flags("flags", 1, MEMFD_FLAGS),)),
         ArgumentRow(syscall="mmap", arguments=(_PROTECTION,)),
+        ArgumentRow(syscall="mount", arguments=(_flags("flags", 3, MOUNT_FLAGS),)),
         ArgumentRow(syscall="mprotect", arguments=(_PROTECTION,)),
+        ArgumentRow(syscall="msgctl", arguments=(_enum("cmd", 1, MESSAGE_COMMANDS, mask=_IPC),)),
         ArgumentRow(syscall="personality", arguments=(_enum("personality", 0, PERSONALITIES),)),
         ArgumentRow(syscall="pkey_mprotect", arguments=(_PROTECTION,)),
         ArgumentRow(syscall="prctl", arguments=(_enum("option", 0, PRCTL_OPTIONS),)),
+        ArgumentRow(syscall="ptrace", arguments=(_enum("request", 0, PTRACE_REQUESTS),)),
+        ArgumentRow(syscall="sched_setscheduler", arguments=(_enum("policy", 1, SCHEDULING_POLICIES, mask=_POLICY),)),
         ArgumentRow(syscall="seccomp", arguments=(_enum("op", 0, SECCOMP_OPERATIONS),)),
+        ArgumentRow(syscall="semctl", arguments=(_enum("cmd", 2, SEMAPHORE_COMMANDS, mask=_IPC),)),
         ArgumentRow(syscall="setns", arguments=(_flags("flags", 1, CLONE_FLAGS),)),
         ArgumentRow(
             syscall="setsockopt",
@@ -103,8 +122,11 @@ ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
                 Argument(name="optname", index=2, kind=ArgumentKind.ENUM, names_by_first=SOCKET_OPTIONS),
             ),
         ),
+        ArgumentRow(syscall="shmat", arguments=(_flags("shmflg", 2, SHMAT_FLAGS, mask=0o170000),)),
+        ArgumentRow(syscall="shmctl", arguments=(_enum("cmd", 1, SHM_COMMANDS, mask=_IPC),)),
         ArgumentRow(syscall="socket", arguments=_SOCKET),
         ArgumentRow(syscall="socketpair", arguments=_SOCKET),
+        ArgumentRow(syscall="umount2", arguments=(_flags("flags", 1, UNMOUNT_FLAGS),)),
         ArgumentRow(syscall="unshare", arguments=(_flags("flags", 0, CLONE_FLAGS, mask=_NAMESPACES | _CLONE_NEWTIME),)),
     )
 }

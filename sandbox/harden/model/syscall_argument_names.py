@@ -16,13 +16,22 @@ __all__ = [
     "FCNTL_COMMANDS",
     "IOCTL_REQUESTS",
     "KEYCTL_OPERATIONS",
+    "MEMFD_FLAGS",
+    "MESSAGE_COMMANDS",
+    "MOUNT_FLAGS",
     "PERSONALITIES",
     "PRCTL_OPTIONS",
     "PROTECTION_BITS",
+    "PTRACE_REQUESTS",
+    "SCHEDULING_POLICIES",
     "SECCOMP_OPERATIONS",
+    "SEMAPHORE_COMMANDS",
+    "SHMAT_FLAGS",
+    "SHM_COMMANDS",
     "SOCKET_LEVELS",
     "SOCKET_OPTIONS",
     "SOCKET_TYPES",
+    "UNMOUNT_FLAGS",
 ]
 
 ADDRESS_FAMILIES: Final[Mapping[int, str]] = {
@@ -811,3 +820,148 @@ SOCKET_OPTIONS: Final[Mapping[int, Mapping[int, str]]] = {
     270: _NETLINK,
 }
 """Socket option names by level."""
+
+PTRACE_REQUESTS: Final[Mapping[int, str]] = {
+    0: "PTRACE_TRACEME",
+    1: "PTRACE_PEEKTEXT",
+    2: "PTRACE_PEEKDATA",
+    3: "PTRACE_PEEKUSR",
+    4: "PTRACE_POKETEXT",
+    5: "PTRACE_POKEDATA",
+    6: "PTRACE_POKEUSR",
+    7: "PTRACE_CONT",
+    8: "PTRACE_KILL",
+    9: "PTRACE_SINGLESTEP",
+    12: "PTRACE_GETREGS",
+    13: "PTRACE_SETREGS",
+    14: "PTRACE_GETFPREGS",
+    15: "PTRACE_SETFPREGS",
+    16: "PTRACE_ATTACH",
+    17: "PTRACE_DETACH",
+    24: "PTRACE_SYSCALL",
+    31: "PTRACE_SYSEMU",
+    32: "PTRACE_SYSEMU_SINGLESTEP",
+    0x4200: "PTRACE_SETOPTIONS",
+    0x4201: "PTRACE_GETEVENTMSG",
+    0x4202: "PTRACE_GETSIGINFO",
+    0x4203: "PTRACE_SETSIGINFO",
+    0x4204: "PTRACE_GETREGSET",
+    0x4205: "PTRACE_SETREGSET",
+    0x4206: "PTRACE_SEIZE",
+    0x4207: "PTRACE_INTERRUPT",
+    0x4208: "PTRACE_LISTEN",
+    0x4209: "PTRACE_PEEKSIGINFO",
+    0x420A: "PTRACE_GETSIGMASK",
+    0x420B: "PTRACE_SETSIGMASK",
+    0x420C: "PTRACE_SECCOMP_GET_FILTER",
+    0x420D: "PTRACE_SECCOMP_GET_METADATA",
+    0x420E: "PTRACE_GET_SYSCALL_INFO",
+    0x420F: "PTRACE_GET_RSEQ_CONFIGURATION",
+}
+"""PTRACE_*, linux/ptrace.h and asm/ptrace-abi.h."""
+
+MOUNT_FLAGS: Final[Mapping[int, str]] = {
+    1: "MS_RDONLY",
+    2: "MS_NOSUID",
+    4: "MS_NODEV",
+    8: "MS_NOEXEC",
+    16: "MS_SYNCHRONOUS",
+    32: "MS_REMOUNT",
+    64: "MS_MANDLOCK",
+    128: "MS_DIRSYNC",
+    256: "MS_NOSYMFOLLOW",
+    1024: "MS_NOATIME",
+    2048: "MS_NODIRATIME",
+    4096: "MS_BIND",
+    8192: "MS_MOVE",
+    16384: "MS_REC",
+    32768: "MS_SILENT",
+    1 << 16: "MS_POSIXACL",
+    1 << 17: "MS_UNBINDABLE",
+    1 << 18: "MS_PRIVATE",
+    1 << 19: "MS_SLAVE",
+    1 << 20: "MS_SHARED",
+    1 << 21: "MS_RELATIME",
+    1 << 23: "MS_I_VERSION",
+    1 << 24: "MS_STRICTATIME",
+    1 << 25: "MS_LAZYTIME",
+}
+"""MS_*, linux/mount.h."""
+
+UNMOUNT_FLAGS: Final[Mapping[int, str]] = {
+    1: "MNT_FORCE",
+    2: "MNT_DETACH",
+    4: "MNT_EXPIRE",
+    8: "UMOUNT_NOFOLLOW",
+}
+"""MNT_* and UMOUNT_*, sys/mount.h."""
+
+MEMFD_FLAGS: Final[Mapping[int, str]] = {
+    1: "MFD_CLOEXEC",
+    2: "MFD_ALLOW_SEALING",
+    4: "MFD_HUGETLB",
+    8: "MFD_NOEXEC_SEAL",
+    16: "MFD_EXEC",
+}
+"""MFD_*, linux/memfd.h; the last two are of Linux 6.3."""
+
+SHMAT_FLAGS: Final[Mapping[int, str]] = {
+    0o10000: "SHM_RDONLY",
+    0o20000: "SHM_RND",
+    0o40000: "SHM_REMAP",
+    0o100000: "SHM_EXEC",
+}
+"""SHM_* of shmat(2), linux/shm.h."""
+
+SHM_COMMANDS: Final[Mapping[int, str]] = {
+    0: "IPC_RMID",
+    1: "IPC_SET",
+    2: "IPC_STAT",
+    3: "IPC_INFO",
+    11: "SHM_LOCK",
+    12: "SHM_UNLOCK",
+    13: "SHM_STAT",
+    14: "SHM_INFO",
+    15: "SHM_STAT_ANY",
+}
+"""Commands of shmctl(2), linux/ipc.h and linux/shm.h."""
+
+SEMAPHORE_COMMANDS: Final[Mapping[int, str]] = {
+    0: "IPC_RMID",
+    1: "IPC_SET",
+    2: "IPC_STAT",
+    3: "IPC_INFO",
+    11: "GETPID",
+    12: "GETVAL",
+    13: "GETALL",
+    14: "GETNCNT",
+    15: "GETZCNT",
+    16: "SETVAL",
+    17: "SETALL",
+    18: "SEM_STAT",
+    19: "SEM_INFO",
+    20: "SEM_STAT_ANY",
+}
+"""Commands of semctl(2), linux/ipc.h and linux/sem.h."""
+
+MESSAGE_COMMANDS: Final[Mapping[int, str]] = {
+    0: "IPC_RMID",
+    1: "IPC_SET",
+    2: "IPC_STAT",
+    3: "IPC_INFO",
+    11: "MSG_STAT",
+    12: "MSG_INFO",
+    13: "MSG_STAT_ANY",
+}
+"""Commands of msgctl(2), linux/ipc.h and linux/msg.h."""
+
+SCHEDULING_POLICIES: Final[Mapping[int, str]] = {
+    0: "SCHED_NORMAL",
+    1: "SCHED_FIFO",
+    2: "SCHED_RR",
+    3: "SCHED_BATCH",
+    5: "SCHED_IDLE",
+    6: "SCHED_DEADLINE",
+    7: "SCHED_EXT",
+}
+"""SCHED_*, linux/sched.h; SCHED_EXT is of Linux 6.12."""
