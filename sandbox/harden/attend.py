@@ -15,7 +15,7 @@ import msgspec
 from harden.launch.spawn import Sandbox
 from harden.model.outcome import Outcome
 from harden.model.scenario import Perturbation, Ready, Scenario
-from harden.program_streams import ProgramStreams
+from harden.output_watch import OutputWatch
 from harden.scenario_run import await_ready, drive
 from harden.signal_relay import forwarding
 from harden.trace import Recorder
@@ -45,10 +45,10 @@ class _Inside(TypedDict):
     init_pid: int
     environment: Mapping[str, str]
     cwd: bytes
-    output: ProgramStreams | None
+    output: OutputWatch | None
 
 
-def program_streams(attendance: Attendance, stack: ExitStack) -> ProgramStreams | None:
+def program_streams(attendance: Attendance, stack: ExitStack) -> OutputWatch | None:
     """Streams of the program's own, where its readiness is a text or its perturbation asks for them; None where it
     shares harden's. Joined when `stack` is left.
     """
@@ -57,7 +57,7 @@ def program_streams(attendance: Attendance, stack: ExitStack) -> ProgramStreams 
     piped, terminal = perturbation is Perturbation.PIPE, perturbation is Perturbation.TERMINAL
     if text is None and not piped and not terminal:
         return None
-    streams = ProgramStreams(sys.stdout.buffer, text=text, piped=piped, terminal=terminal)
+    streams = OutputWatch(text, sys.stdout.buffer, piped=piped, terminal=terminal)
     stack.callback(streams.join)
     return streams
 
@@ -67,8 +67,7 @@ def attend(
     sandbox: Sandbox,
     *,
     init_pid: int,
-    payload_pid: int,
-    output: ProgramStreams | None,
+    output: OutputWatch | None,
     recorder: Recorder,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, bool]:
@@ -87,7 +86,6 @@ def attend(
                 scenario,
                 sandbox,
                 **inside,
-                payload_pid=payload_pid,
                 ready=readiness,
                 perturbation=attendance.perturbation,
                 when_ready=recorder.begin_serving,

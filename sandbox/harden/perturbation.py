@@ -28,7 +28,6 @@ def disturb(
     sandbox: Sandbox,
     *,
     init_pid: int,
-    payload_pid: int,
     repeat: Callable[[], None],
     tell: Callable[[str], None],
 ) -> None:
@@ -36,6 +35,7 @@ def disturb(
 
     How the streams are connected was decided before the program started.
     """
+    payload_pid = _payload(init_pid)
     match perturbation:
         case Perturbation.RELOAD:
             _send(sandbox, payload_pid, _caught(payload_pid) & {signal.SIGHUP}, repeat, tell)
@@ -101,6 +101,18 @@ def _no_more_files(init_pid: int) -> Iterator[None]:
         for pid, limit in limits.items():
             if Path(f"/proc/{pid}").exists():
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+
+
+def _payload(init_pid: int) -> int:
+    """The host's id of the program itself: it is the sandbox's process 2 (NSpid in proc_pid_status(5)); 0 if gone."""
+    for pid in _below(init_pid):
+        try:
+            status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        if re.search(r"^NSpid:.*\t2$", status, re.MULTILINE):
+            return pid
+    return 0
 
 
 def _below(init_pid: int) -> list[int]:

@@ -188,7 +188,7 @@ def _run(
         writer, stdin = (output.writer, output.stdin) if output else (None, None)
         sandbox = stack.enter_context(start(planned, stdin=stdin, stdout=writer, stderr=writer))
         if output:
-            output.close_program_side()
+            output.close_writer()
         ready = sandbox.ready()
         if ready.cgroup_id is None:
             raise HardenError(
@@ -202,7 +202,6 @@ def _run(
                 attendance,
                 sandbox,
                 init_pid=ready.init_pid,
-                payload_pid=ready.payload_pid,
                 output=output,
                 recorder=recorder,
                 tell=tell,

@@ -14,10 +14,10 @@ from typing import Final
 from harden.errors import HardenError
 from harden.launch.spawn import Sandbox
 from harden.model.scenario import Perturbation, Ready, Scenario, Step, Stop, signal_number
+from harden.output_watch import OutputWatch
 from harden.perturbation import disturb
-from harden.program_streams import ProgramStreams
 
-__all__ = ["ScenarioFailed", "await_ready", "describe_ready", "drive"]
+__all__ = ["OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
 
 _POLL_S: Final = 0.02
 _TCP_LISTEN: Final = "0A"
@@ -33,14 +33,13 @@ def drive(
     sandbox: Sandbox,
     *,
     init_pid: int,
-    payload_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: ProgramStreams | None,
+    output: OutputWatch | None,
     ready: Ready | None,
-    perturbation: Perturbation | None,
     when_ready: Callable[[], None],
     tell: Callable[[str], None],
+    perturbation: Perturbation | None = None,
 ) -> None:
     """Take the started program through every step; ScenarioFailed names the step that went wrong.
 
@@ -60,7 +59,7 @@ def drive(
         assert perturbation is not None
         tell(f"perturbation: {perturbation}")
         repeat = partial(_repeat, scenario, sandbox, environment=environment, cwd=cwd, tell=tell)
-        disturb(perturbation, sandbox, init_pid=init_pid, payload_pid=payload_pid, repeat=repeat, tell=tell)
+        disturb(perturbation, sandbox, init_pid=init_pid, repeat=repeat, tell=tell)
 
     for number, step in enumerate(scenario.step, 1):
         if perturbation and step.stop and not disturbed:
@@ -83,7 +82,7 @@ def await_ready(
     init_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: ProgramStreams | None,
+    output: OutputWatch | None,
 ) -> str:
     """Wait until the program is ready; why it is not, or nothing when it is."""
     if ready.seconds is not None:
@@ -104,7 +103,7 @@ def _is_ready(
     init_pid: int,
     environment: Mapping[str, str],
     cwd: bytes,
-    output: ProgramStreams | None,
+    output: OutputWatch | None,
 ) -> bool:
     if ready.port is not None:
         return _listens(init_pid, ready.port)

@@ -7,18 +7,16 @@ import os
 import threading
 from typing import BinaryIO
 
-__all__ = ["ProgramStreams"]
+__all__ = ["OutputWatch"]
 
 
-class ProgramStreams:
+class OutputWatch:
     """Copies what the program writes through, and remembers whether a text has been in it.
 
     The program's side is one end of a pipe, or a terminal of its own. `stdin` is None where it shares harden's.
     """
 
-    def __init__(
-        self, target: BinaryIO, *, text: str | None = None, piped: bool = False, terminal: bool = False
-    ) -> None:
+    def __init__(self, text: str | None, target: BinaryIO, *, piped: bool = False, terminal: bool = False) -> None:
         self._wanted = text.encode() if text is not None else None
         self._target = target
         self.found = threading.Event()
@@ -31,7 +29,7 @@ class ProgramStreams:
             if piped:
                 self.stdin, unused = os.pipe2(os.O_CLOEXEC)
                 os.close(unused)
-        self._thread = threading.Thread(target=self._copy, name="program-streams")
+        self._thread = threading.Thread(target=self._copy, name="output-watch")
         self._thread.start()
 
     def _copy(self) -> None:
@@ -54,7 +52,7 @@ class ProgramStreams:
                 return b""
             raise
 
-    def close_program_side(self) -> None:
+    def close_writer(self) -> None:
         """Close the program's ends, once it holds its own. Safe to call again."""
         for descriptor in {self.writer, -1 if self.stdin is None else self.stdin} - {-1}:
             os.close(descriptor)
@@ -62,5 +60,5 @@ class ProgramStreams:
 
     def join(self) -> None:
         """Wait until every other writer is gone and everything is copied."""
-        self.close_program_side()
+        self.close_writer()
         self._thread.join()
