@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from harden.errors import HardenError
 from harden.launch.spawn import Sandbox
 from harden.model.scenario import Perturbation, Ready, Scenario, Step, Stop, signal_number
@@ -20,6 +22,8 @@ from harden.perturbation import disturb
 __all__ = ["OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
 
 _POLL_S: Final = 0.02
+_DISTURBED_S: Final = 10.0
+"""A command beside a disturbed program gets no longer: it may wait for what never comes."""
 _TCP_LISTEN: Final = "0A"
 _DEFAULT_STOP: Final = Stop()
 
@@ -163,8 +167,9 @@ def _repeat(
     """Run the scenario's commands once more: a disturbed program may well fail them."""
     for number, step in enumerate(scenario.step, 1):
         if step.run is not None and not sandbox.poll():
+            shorter = msgspec.structs.replace(step, within_s=min(step.within_s, _DISTURBED_S))
             try:
-                _run_step(number, step, sandbox, environment=environment, cwd=cwd)
+                _run_step(number, shorter, sandbox, environment=environment, cwd=cwd)
             except ScenarioFailed as error:
                 tell(f"while disturbed: {error.message}")
 
