@@ -14,8 +14,11 @@ _PR_SET_SECCOMP = 22
 _FILTER_MODE = 2
 
 
-def refuse(numbers: Sequence[int], errno: int) -> None:
-    """From here on these system calls fail with `errno` in this process and its children; no calls: no filter."""
+def refuse(numbers: Sequence[int], errno: int, *, when: tuple[int, int] | None = None) -> None:
+    """From here on these system calls fail with `errno` in this process and its children; no calls: no filter.
+
+    `when`: only where that argument, counted from 0, has that value (its low half).
+    """
     if not numbers:
         return
 
@@ -24,7 +27,12 @@ def refuse(numbers: Sequence[int], errno: int) -> None:
 
     instructions = [struct.pack("=HBBI", 0x20, 0, 0, 0)]
     instructions += [struct.pack("=HBBI", 0x15, len(numbers) - i, 0, number) for i, number in enumerate(numbers)]
-    instructions += [struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000), struct.pack("=HBBI", 0x06, 0, 0, 0x50000 | errno)]
+    instructions += [struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)]
+    if when is not None:
+        index, value = when
+        instructions += [struct.pack("=HBBI", 0x20, 0, 0, 16 + 8 * index), struct.pack("=HBBI", 0x15, 1, 0, value)]
+        instructions += [struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)]
+    instructions += [struct.pack("=HBBI", 0x06, 0, 0, 0x50000 | errno)]
     code = ctypes.create_string_buffer(b"".join(instructions))
     program = Program(len(instructions), ctypes.cast(code, ctypes.c_void_p).value)
     libc = ctypes.CDLL(None, use_errno=True)

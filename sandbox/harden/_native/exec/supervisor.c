@@ -60,8 +60,9 @@ static void kill_all(void)
 		return;
 	state.killed = true;
 	cgroup_kill();
-	if (run.init_pidfd >= 0)
-		sys_pidfd_send_signal(run.init_pidfd, SIGKILL);
+	/* Where only that call is refused: init is our unreaped child, so the number is its own. */
+	if (run.init_pidfd >= 0 && sys_pidfd_send_signal(run.init_pidfd, SIGKILL) < 0 && errno != ESRCH && !state.init_gone)
+		kill(run.init_pid, SIGKILL);
 }
 
 static void open_gate(void)
