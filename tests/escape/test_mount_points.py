@@ -119,6 +119,7 @@ def test_a_root_whose_kernel_folder_is_a_link_is_refused(link):
         pytest.raises(HardenError, match=f"{os.fsdecode(link)}.*(ELOOP|ENOTDIR|EXDEV)"),
     ):
         sandbox.wait(10)
+    # The twin: a link that nothing is mounted at.
     with start(with_link(planned, b"/other", b"/var/elsewhere"), gate=False) as sandbox:
         assert sandbox.wait(10).status == 0
 

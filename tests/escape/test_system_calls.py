@@ -81,6 +81,7 @@ def test_the_high_half_of_an_int_hides_nothing(victim, uid):
     refused = [(AF_UNIX, SOCK_STREAM), (AF_UNIX | HIGH, SOCK_STREAM), (AF_INET, 2), (AF_INET, 2 | HIGH), (17, 3 | HIGH)]
     assert {call(victim, "socket", *arguments, 0, seccomp=seccomp, uid=uid) for arguments in refused} == {EPERM}
     assert call(victim, "socket", AF_INET, SOCK_STREAM, 0, seccomp=seccomp, uid=uid) == DONE
+    # The twin, without the filter: it is a socket of the family that the low half names.
     assert call(victim, "socket", AF_UNIX | HIGH, SOCK_STREAM, 0, uid=uid) == DONE
 
 
@@ -111,6 +112,7 @@ def test_calls_that_no_table_knows_do_not_exist(victim, uid):
     for number in ("600", "9999", str(0x3FFFFFFF)):
         assert call(victim, number, seccomp=granted(), uid=uid) == ENOSYS
     assert call(victim, "getppid", seccomp=granted(), uid=uid) == EPERM
+    # The twin: a known call that is granted.
     assert call(victim, "getppid", seccomp=granted("getppid"), uid=uid) == DONE
 
 
