@@ -14,7 +14,7 @@ BENCH_PACKAGES := bubblewrap crun runc firejail
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl \
 	memcached libmemcached-tools postgresql
 
-.PHONY: help venv build demo test bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages
+.PHONY: help venv build demo test test-escape bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ test: test-packages build ## every test, linter and type check that this machine
 	@echo "harden: running the tests, results also in build/junit.xml"
 	@mkdir -p build
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --junit-xml=build/junit.xml
+
+test-escape: test-packages build ## the attacks on the sandbox alone, the races and leftovers with a thousand launches
+	@HARDEN_LAUNCHES=1000 $(BIN)/python -m pytest -q --timeout 900 tests/escape tests/launch/test_degraded.py
 
 bench: test-packages bench-packages build ## what it costs, as ratios taken side by side; kept in build/bench.json
 	@$(BIN)/python -m tests.bench

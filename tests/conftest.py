@@ -47,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Into the results, where tests/proven.py finds what this run has proven.
+    item.user_properties += [("proves", name) for marker in item.iter_markers("proves") for name in marker.args]
     wanted = [name for marker in item.iter_markers("requires") for name in marker.args]
     if not wanted:
         return

@@ -49,6 +49,7 @@ def test_no_set_user_id_file_is_left_on_the_host(work, bound):
     assert not [path for path in (work, *work.rglob("*")) if path.stat().st_mode & 0o6000]
 
 
+@pytest.mark.proves("set-id bits and devices")
 @pytest.mark.requires("gcc", "x86_64")
 @pytest.mark.parametrize(
     ("name", "arguments"),
@@ -183,6 +184,7 @@ print("tried")
 """
 
 
+@pytest.mark.proves("host sockets and FIFOs")
 @pytest.mark.parametrize("field", ["visible", "writable"])
 def test_sockets_in_a_shown_folder_are_out_of_reach(work, field):
     (work / "below").mkdir()

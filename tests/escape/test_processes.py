@@ -25,6 +25,7 @@ CAP_SYS_PTRACE = 19
 CAP_KILL = 5
 
 
+@pytest.mark.proves("eight namespaces")
 def test_every_namespace_is_the_sandboxs_own():
     names = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"]
     inside = run_script(shell(f"for n in {' '.join(names)}; do readlink /proc/self/ns/$n; done")).split()

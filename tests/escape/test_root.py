@@ -27,6 +27,7 @@ def canary() -> Iterator[Path]:
     subprocess.run(["rm", "-rf", folder], check=True)
 
 
+@pytest.mark.proves("own root")
 @pytest.mark.attack(8)
 @pytest.mark.parametrize("capabilities", [frozenset(), EVERY_CAPABILITY], ids=["none", "all"])
 @pytest.mark.parametrize("view", VIEWS)

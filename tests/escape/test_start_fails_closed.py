@@ -53,6 +53,7 @@ def test_a_limit_that_was_not_set_is_found_before_the_program_runs(uid, core_fil
     assert harden_run(shell("ulimit -c; ulimit -Hc"), uid=uid).stdout == "0\n0\n"
 
 
+@pytest.mark.proves("read back from the kernel")
 @pytest.mark.parametrize("uid", [None, NOBODY])
 def test_landlock_that_was_not_enforced_is_found_before_the_program_runs(uid):
     spec = shell("echo the program ran", landlock=READ_ONLY)
