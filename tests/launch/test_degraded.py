@@ -118,6 +118,7 @@ def matrix(uid: int | None, early: bool) -> dict[tuple[str, int], Ended]:
     return dict(zip(cells, ended, strict=True))
 
 
+@pytest.mark.attack(31, 33, 38)
 @pytest.mark.parametrize("uid", USERS)
 @pytest.mark.parametrize("view", [View.HOST, View.MINIMAL])
 def test_the_twin_runs_when_nothing_is_hidden(uid, view):
