@@ -1,8 +1,28 @@
-"""`python -m harden`."""
+"""The `harden` command, and `python -m harden`. A plan that is known already is started before anything is imported."""
 
 from __future__ import annotations
 
-from harden.cli import main
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run one command of `harden.cli`."""
+    if sys.argv[1:2] == ["run"]:
+        from harden.launch import cached_plan
+
+        entry = cached_plan.find(sys.argv[1:])
+        if entry is not None:
+            cached_plan.start(entry)
+    from harden.cli import main as cold
+
+    cold()
+
 
 if __name__ == "__main__":
     main()

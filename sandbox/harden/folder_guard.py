@@ -11,6 +11,7 @@ from typing import Final
 from harden.errors import HardenError
 from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX
 from harden.kernel import atomic_file
+from harden.launch import cached_plan
 from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
 
@@ -42,6 +43,7 @@ def guards(
             f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
             hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
         )
+    _check_cache(shown)
     if make_missing and any(source == real for source, _ in shown):
         _make_missing(real)
     covered = [os.path.join(real, name) for name in sorted(os.listdir(real)) if name.endswith(_SUFFIXES)]
@@ -52,6 +54,17 @@ def guards(
         for source, target in shown
         if _holds(source, path) and _is_regular(path)
     )
+
+
+def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
+    """Whoever can write a kept plan decides what the next start is allowed."""
+    cache = os.path.join(os.path.realpath(os.fsencode(cached_plan.runtime_folder() or "/run")), b"harden")
+    for source, _ in shown:
+        if _holds(source, cache) or _holds(cache, source):
+            raise HardenError(
+                f"the program may write into {os.fsdecode(source)}: harden keeps its plans in {os.fsdecode(cache)}",
+                hint="grant it a narrower path",
+            )
 
 
 def _shown_writable(spec: SandboxSpec) -> Iterator[tuple[bytes, bytes]]:

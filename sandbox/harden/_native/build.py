@@ -99,6 +99,8 @@ def build_program(name: str, target: Path, *, sanitize: bool = False) -> bool:
     if _is_fresh(target, inputs) and not sanitize:
         return False
     compiler = _tool("cc", "gcc")
+    flags: Sequence[str]
+    link: Sequence[str]
     flags, link = (FREESTANDING, NO_LIBRARY) if folder == "prober" else (HARDENING, STATIC_PIE)
     if sanitize:
         flags, link = SANITIZERS, ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from harden.errors import HardenError
 
-__all__ = ["bytes_out", "error", "json_out", "line", "line_by_line", "note", "printable", "table"]
+__all__ = ["bytes_out", "error", "json_out", "line", "line_by_line", "note", "note_line", "printable", "table"]
 
 
 def line(text: str = "") -> None:
@@ -26,7 +26,12 @@ def line_by_line(text: str) -> None:
 
 def note(text: str) -> None:
     """One line about what harden does or found, on stderr, so that a program's own output stays clean."""
-    print(f"harden: {printable(text)}", file=sys.stderr, flush=True)
+    print(note_line(text), file=sys.stderr, flush=True)
+
+
+def note_line(text: str) -> str:
+    """What note() prints."""
+    return f"harden: {printable(text)}"
 
 
 def error(problem: HardenError) -> None:

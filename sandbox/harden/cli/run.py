@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -56,8 +57,11 @@ def command(
       harden run -p nginx.profile.toml --enforced-json enforced.json
     """
     from harden.enforce import enforcement, load, locate
-    from harden.launch.spawn import exec_plan
+    from harden.launch.lookups import Lookups
+    from harden.launch.plan_cache import keep
+    from harden.launch.spawn import exec_plan, run_header
 
+    lookups = click.get_current_context().with_resource(Lookups())
     files = locate(profile)
     report = _open_report(None if show_plan else enforced_json)
     ready = enforcement(
@@ -80,6 +84,11 @@ def command(
         return
     for text in ready.notes:
         output.note(text)
+    if report is None:
+        variables = {*ready.profile.workload.environment, *ready.profile.workload.environment_values}
+        variables |= {item.partition("=")[0] for item in environment}
+        notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)
+        keep(ready.plan, run_header(ready.plan), lookups, notes=notes, variables=variables, argv=sys.argv[1:])
     exec_plan(ready.plan, enforced_json=report)
 
 

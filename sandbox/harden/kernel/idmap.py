@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-
-import msgspec
 
 from harden.errors import KernelError
 
@@ -20,12 +17,18 @@ _COUNT = 4094
 _FOLDER = "/run/harden/ids"
 
 
-class IdRange(msgspec.Struct, frozen=True, kw_only=True):
-    """`count` ids from `first` on, held for as long as `lock` is open in any process."""
+class IdRange:
+    """`count` ids from `first` on, held for as long as `lock` is open in any process.
 
-    first: int
-    count: int
-    lock: int
+    A plain class: a start from a cached plan imports nothing for it.
+    """
+
+    __slots__ = ("count", "first", "lock")
+
+    def __init__(self, *, first: int, count: int, lock: int) -> None:
+        self.first = first
+        self.count = count
+        self.lock = lock
 
 
 def claim_id_range() -> IdRange:
@@ -36,7 +39,7 @@ def claim_id_range() -> IdRange:
     """
     try:
         os.makedirs(_FOLDER, 0o700, exist_ok=True)
-        start = secrets.randbelow(_COUNT)
+        start = int.from_bytes(os.urandom(8), "little") % _COUNT
         for offset in range(_COUNT):
             index = (start + offset) % _COUNT
             lock = os.open(f"{_FOLDER}/{index}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -6,6 +6,8 @@ import os
 from contextlib import ExitStack
 from typing import NoReturn
 
+import msgspec
+
 from harden.errors import KernelError
 from harden.kernel.cgroupfs import make_cgroup
 from harden.kernel.executable import open_harden_exec, sealed_memfd
@@ -15,7 +17,12 @@ from harden.launch.plan import Plan
 from harden.launch.process import fill_standard_streams, spawn
 from harden.launch.sandbox import Entered, Ready, Sandbox
 
-__all__ = ["Entered", "Ready", "Sandbox", "exec_plan", "start"]
+__all__ = ["Entered", "Ready", "Sandbox", "exec_plan", "run_header", "start"]
+
+
+def run_header(plan: Plan) -> Header:
+    """What the header of a run holds whatever its descriptors are."""
+    return Header(timeout_s=plan.spec.timeout_s)
 
 
 def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
@@ -29,13 +36,13 @@ def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
     # There are no helper commands in a run, and nobody would be left to remove their cgroup.
     cgroup = make_cgroup(plan.cgroup, helper=False) if plan.cgroup is not None else None
     try:
-        header = Header(
+        header = msgspec.structs.replace(
+            run_header(plan),
             enforced_fd=-1 if enforced_json is None else enforced_json,
             cgroup_fd=-1 if cgroup is None else cgroup.payload_fd,
             cgroup_base_fd=-1 if cgroup is None else cgroup.base_fd,
             cgroup_leaf=b"" if cgroup is None else f"{cgroup.name}/payload".encode(),
             cgroup_top=b"" if cgroup is None else cgroup.name.encode(),
-            timeout_s=plan.spec.timeout_s,
         )
         encoded = sealed_memfd("plan", encode(plan.ops, header, first_id=0 if ids is None else ids.first))
         kept = [encoded, header.enforced_fd, header.cgroup_fd, header.cgroup_base_fd, -1 if ids is None else ids.lock]

@@ -1,0 +1,248 @@
+"""A plan that was made before, if it would be made again: read, checked and started with next to no imports.
+
+An entry holds the encoded plan, what it was made for (the key: version, command line, working folder, identity), and
+everything that planning asked the system, with the answers: the *facts*. It is used only if each question gets the same
+answer now; so the plan is the one that planning would give. Ids, cgroup, descriptors and the one-shot cookie are of
+one run and are written in anew.
+
+Entries lie where no view of a sandbox shows them: in harden/plans of /run as root, of $XDG_RUNTIME_DIR else
+(file-hierarchy(7)); both end with the boot, as the plan does. `harden.launch.plan_cache` writes them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+
+from harden import __version__
+from harden.errors import HardenError
+from harden.launch import fact
+
+__all__ = [
+    "FOLDER",
+    "LARGEST",
+    "MAGIC",
+    "Entry",
+    "encode_entry",
+    "find",
+    "key",
+    "name_of",
+    "read",
+    "runtime_folder",
+    "start",
+    "write_cookie",
+]
+
+MAGIC = b"HRDNCCH1"
+FOLDER = "harden/plans"
+LARGEST = 4 << 20
+NATIVE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_native")
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+_MFD_EXEC = 0x10
+_PRIME = (1 << 127) - 1
+_STATUS = (b"Uid:", b"Gid:", b"Groups:", b"NoNewPrivs:", b"Seccomp", b"Cap")
+
+
+def key(argv: list[str]) -> list[bytes]:
+    """What a plan is made for, as strings without NUL."""
+    with open("/proc/self/status", "rb") as file:
+        status = [line for line in file.read().splitlines() if line.startswith(_STATUS)]
+    pages = b"%d" % os.sysconf("SC_PHYS_PAGES")
+    words = [__version__.encode(), sys.version.encode(), os.getcwdb(), pages, b"\n".join(status)]
+    return words + [os.fsencode(argument) for argument in argv]
+
+
+def name_of(words: list[bytes]) -> str:
+    """File name for a key. Two keys may share one: the key itself is compared."""
+    number = int.from_bytes(b"\0".join(words), "little")
+    return f"{number % _PRIME:032x}"
+
+
+def runtime_folder() -> str | None:
+    """This user's folder for what ends with the boot; None where there is none."""
+    if os.geteuid() == 0:
+        return "/run"
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return runtime if runtime.startswith("/") else None
+
+
+class Entry:
+    """An encoded plan and what is needed to use it again. Offsets are into `plan`."""
+
+    __slots__ = (
+        "cgroup",
+        "cgroup_names",
+        "cookie",
+        "facts",
+        "fds",
+        "filter_halves",
+        "first_ids",
+        "key",
+        "notes",
+        "plan",
+    )
+
+    def __init__(self) -> None:
+        self.key: list[bytes] = []
+        self.facts: list[bytes] = []
+        self.notes = b""
+        """What the user is told on stderr."""
+        self.plan = b""
+        self.cgroup = b""
+        """Folder in which the run's cgroup is made; b"": none."""
+        self.fds: list[int] = []
+        """Of the descriptors of the cgroup's leaf and of the folder."""
+        self.cgroup_names: list[int] = []
+        """Of the 12 letters of the cgroup's name that are its own."""
+        self.first_ids: list[int] = []
+        """Of the 10 digits of the first id of the range; none: no range is needed."""
+        self.cookie: list[int] = []
+        """Of the 64-bit cookie; none: the profile grants execve."""
+        self.filter_halves: list[list[int]] = [[], []]
+        """Of the low and the high half of the cookie in the filter."""
+
+    def offsets(self) -> list[list[int]]:
+        """All of them, in the order of the file."""
+        return [self.fds, self.cgroup_names, self.first_ids, self.cookie, *self.filter_halves]
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The bytes of an entry: strings separated by NUL, then the plan."""
+    numbers = [b" ".join(b"%d" % offset for offset in offsets) for offsets in entry.offsets()]
+    head = b"\0".join(
+        [b"%d" % len(entry.key), *entry.key, entry.notes, entry.cgroup, *numbers, b"%d" % len(entry.plan), *entry.facts]
+    )
+    return MAGIC + len(head).to_bytes(8, "little") + head + entry.plan
+
+
+def _decode(data: bytes) -> Entry | None:
+    size = int.from_bytes(data[8:16], "little")
+    if data[:8] != MAGIC or size > len(data) - 16:
+        return None
+    words = data[16 : 16 + size].split(b"\0")
+    entry = Entry()
+    count = int(words[0])
+    entry.key = words[1 : 1 + count]
+    entry.notes, entry.cgroup = words[1 + count : 3 + count]
+    numbers = [[int(number) for number in word.split()] for word in words[3 + count : 9 + count]]
+    entry.fds, entry.cgroup_names, entry.first_ids, entry.cookie, *entry.filter_halves = numbers
+    entry.facts = words[10 + count :]
+    entry.plan = data[16 + size :]
+    whole = len(entry.plan) == int(words[9 + count]) and len(entry.facts) % 3 == 0
+    return entry if whole else None
+
+
+def _is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0
+
+
+def find(argv: list[str]) -> Entry | None:
+    """The entry for this command line, if it still holds; None when planning has to be done."""
+    try:
+        words = key(argv)
+    except OSError:
+        # The working folder is gone: planning says so.
+        return None
+    entry = read(words)
+    return entry if entry is not None and fact.holds(entry.facts) else None
+
+
+def read(words: list[bytes]) -> Entry | None:
+    """The entry for this key; None when there is none that can be trusted or understood."""
+    runtime = runtime_folder()
+    if runtime is None:
+        return None
+    try:
+        at = os.open(f"{runtime}/{FOLDER}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if not _is_private(os.fstat(at)):
+            return None
+        file = os.open(name_of(words), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=at)
+        try:
+            status = os.fstat(file)
+            if not _is_private(status) or status.st_mode & 0o170000 != 0o100000 or status.st_size > LARGEST:
+                return None
+            entry = _decode(os.read(file, LARGEST))
+        finally:
+            os.close(file)
+    except (OSError, ValueError, IndexError, KeyError):
+        return None
+    finally:
+        os.close(at)
+    return entry if entry is not None and entry.key == words else None
+
+
+def _sealed(name: str, content: bytes | None, flags: int) -> int:
+    """`content`, or harden-exec, in a memfd that nobody can change."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
+    if content is None:
+        source = os.open(os.path.join(NATIVE, name), os.O_RDONLY | os.O_CLOEXEC)
+        while os.sendfile(descriptor, source, None, 1 << 24):
+            pass
+        os.close(source)
+    elif os.write(descriptor, content) != len(content):
+        raise OSError(28, "write")
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    return descriptor
+
+
+def _write(plan: bytearray, offsets: list[int], value: bytes) -> None:
+    for offset in offsets:
+        plan[offset : offset + len(value)] = value
+
+
+def write_cookie(plan: bytearray, entry: Entry) -> None:
+    """Put in 64 random bits, of which neither half is in the plan already: no other constant is mistaken for one."""
+    while True:
+        cookie = os.urandom(8)
+        low, high = cookie[:4], cookie[4:]
+        if low != high and low not in entry.plan and high not in entry.plan and any(low) and any(high):
+            break
+    _write(plan, entry.cookie, cookie)
+    _write(plan, entry.filter_halves[0], low)
+    _write(plan, entry.filter_halves[1], high)
+
+
+def _make_cgroup(plan: bytearray, entry: Entry) -> tuple[int, str]:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    token = os.urandom(6).hex()
+    base = os.open(entry.cgroup, flags)
+    os.mkdir(f"harden-{token}", 0o755, dir_fd=base)
+    os.mkdir(f"harden-{token}/payload", 0o755, dir_fd=base)
+    leaf = os.open(f"harden-{token}/payload", flags, dir_fd=base)
+    for offset, descriptor in zip(entry.fds, (leaf, base), strict=True):
+        os.set_inheritable(descriptor, True)
+        _write(plan, [offset], descriptor.to_bytes(4, sys.byteorder))
+    _write(plan, entry.cgroup_names, token.encode())
+    return base, f"harden-{token}"
+
+
+def start(entry: Entry) -> None:
+    """Become harden-exec. Returns when something is not as it should be: planning anew will say what."""
+    plan = bytearray(entry.plan)
+    base, made = -1, ""
+    try:
+        for stream in range(3):
+            os.fstat(stream)
+        program = _sealed("harden-exec", None, _MFD_EXEC)
+        if entry.first_ids:
+            from harden.kernel.idmap import claim_id_range
+
+            ids = claim_id_range()
+            os.set_inheritable(ids.lock, True)
+            _write(plan, entry.first_ids, b"%d" % ids.first)
+        if entry.cookie:
+            write_cookie(plan, entry)
+        if entry.cgroup:
+            base, made = _make_cgroup(plan, entry)
+        encoded = _sealed("plan", bytes(plan), 0)
+        os.set_inheritable(encoded, True)
+        if entry.notes:
+            os.write(2, entry.notes)
+        os.execve(program, [b"harden-exec", b"%d" % encoded], {})
+    except (OSError, HardenError):
+        for leaf in (f"{made}/payload", made) if made else ():
+            os.rmdir(leaf, dir_fd=base)

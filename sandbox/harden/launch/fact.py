@@ -1,0 +1,112 @@
+"""Questions to the system, and its answers: what a plan depends on can be asked again.
+
+Imported by every start from a kept plan, so it imports nothing that the interpreter has not.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["QUESTIONS", "answer", "holds"]
+
+
+def _identity(status: os.stat_result) -> bytes:
+    return b"%d %d %o %d %d" % (status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid)
+
+
+def _stat(path: bytes) -> bytes:
+    return _identity(os.stat(path))
+
+
+def _lstat(path: bytes) -> bytes:
+    return _identity(os.lstat(path))
+
+
+def _version(path: bytes) -> bytes:
+    """Differs after any change of the file, if it was not changed just before (harden.launch.plan_cache)."""
+    status = os.stat(path)
+    return _identity(status) + b" %d %d %d" % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _content(path: bytes) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 20):
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
+
+
+def _document(path: bytes) -> bytes:
+    """A file that is trusted by its owner and mode, and its content."""
+    return _stat(path) + b" " + _content(path)
+
+
+def _entry_type(entry: os.DirEntry[bytes]) -> bytes:
+    if entry.is_symlink():
+        return b"l"
+    if entry.is_dir(follow_symlinks=False):
+        return b"d"
+    return b"f" if entry.is_file(follow_symlinks=False) else b"o"
+
+
+def _types(path: bytes) -> bytes:
+    with os.scandir(path) as entries:
+        return b"/".join(sorted(entry.name + b"/" + _entry_type(entry) for entry in entries))
+
+
+def _names(path: bytes) -> bytes:
+    return b"/".join(sorted(os.listdir(path)))
+
+
+def _executable(path: bytes) -> bytes:
+    return b"%d" % os.access(path, os.X_OK)
+
+
+def _writable(path: bytes) -> bytes:
+    return b"%d" % os.access(path, os.W_OK)
+
+
+def _readable(path: bytes) -> bytes:
+    return b"%d" % os.access(path, os.R_OK)
+
+
+def _variable(name: bytes) -> bytes:
+    value = os.environb.get(name)
+    return b"" if value is None else b"=" + value
+
+
+QUESTIONS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"stat": _stat,
+    b"lstat": _lstat,
+    b"readlink": os.readlink,
+    b"listdir": _names,
+    b"scandir": _types,
+    b"version": _version,
+    b"content": _content,
+    b"document": _document,
+    b"variable": _variable,
+    b"access1": _executable,
+    b"access2": _writable,
+    b"access4": _readable,
+}
+"""Question → how it is asked of a path (of a name, for variables)."""
+
+
+def answer(question: bytes, path: bytes) -> bytes:
+    """What the system says; an error is an answer too."""
+    try:
+        return QUESTIONS[question](path)
+    except OSError as error:
+        return b"!%d" % (error.errno or 0)
+
+
+def holds(facts: list[bytes]) -> bool:
+    """Whether every question (question, path, answer, …) has the answer that it had."""
+    return all(answer(facts[at], facts[at + 1]) == facts[at + 2] for at in range(0, len(facts), 3))
