@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -57,31 +56,36 @@ def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
     run = (str(HARDEN), "run", "-p")
     check = (str(HARDEN), "check", "--policy", "strict")
     bare_spin = printed_by(spin, str(SPINS), cwd=folder)
-    started = seconds_of(*run, "true.profile.toml", cwd=folder)
     one = seconds_of(*check, cwd=folder / "one", statuses=(0, 1))
-    found = [
-        ("harden run /bin/true", "bare", started, seconds_of(true, cwd=folder)),
+    return [
         ("2 M getppid, recorded", "bare",
          printed_by(str(HARDEN), "trace", "--name", "spin", "--", spin, str(SPINS), cwd=folder), bare_spin),
         ("2 M getppid beside a recording", "bare", traced_neighbour(spin, folder), bare_spin),
         ("2 M getppid, harden run", "bare", printed_by(*run, "spin.profile.toml", cwd=folder), bare_spin),
         ("harden check, 1 profile", "bare Python", one, seconds_of(python, "-I", "-c", "pass", cwd=folder)),
         ("harden check, 200 profiles", "1 profile", seconds_of(*check, cwd=folder / "many", statuses=(0, 1)), one),
+        *recording_rows(folder),
     ]  # fmt: skip
-    if bwrap := shutil.which("bwrap"):
-        isolated = seconds_of(bwrap, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", true, cwd=folder)
-        found.insert(1, ("harden run /bin/true", "bwrap", started, isolated))
-    return [*found, *recording_rows(folder)]
+
+
+def starts(folder: Path) -> list[dict[str, object]]:
+    """The rows of tests.bench.start, which wants a mount namespace of its own."""
+    result = folder / "starts.json"
+    bench = ["unshare", "--mount", sys.executable, "-m", "tests.bench.start", str(folder), str(result)]
+    subprocess.run(bench, cwd=ROOT, env=environment(), check=True)
+    found: list[dict[str, object]] = json.loads(result.read_text())["rows"]
+    return found
 
 
 def main() -> None:
-    report = []
+    report: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="harden-bench-") as name:
         for what, beside, ours, theirs in rows(Path(name)):
             pairs = [(ours(), theirs()) for _ in range(TURNS)]
             ratio = statistics.median(mine / other for mine, other in pairs)
             report.append({"what": what, "beside": beside, "ratio": round(ratio, 2), "pairs": pairs})
             print(f"{what:32} {ratio:8.2f} x {beside}", flush=True)
+        report += starts(Path(name))
     target = ROOT / "build/bench.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps({"kernel": os.uname().release, "rows": report}, indent=1) + "\n")

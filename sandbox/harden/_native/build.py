@@ -26,7 +26,7 @@ BPF_OBJECT: Final = "harden.bpf.o"
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
 DIALECT: Final = ("-std=gnu11", "-D_GNU_SOURCE")
 HARDENING: Final = ("-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-fstack-clash-protection", "-fPIE")
-STATIC_PIE: Final = ("-static-pie", "-Wl,-z,relro,-z,now,-z,noexecstack")
+STATIC_PIE: Final = ("-static-pie", "-Wl,-s,-z,relro,-z,now,-z,noexecstack")
 SANITIZERS: Final = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 """In place of HARDENING and STATIC_PIE: AddressSanitizer needs the dynamic loader."""
 FREESTANDING: Final = ("-ffreestanding", "-fno-stack-protector", "-fno-pie", "-fno-builtin")

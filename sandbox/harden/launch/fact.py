@@ -36,7 +36,8 @@ def _content(path: bytes) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         parts = []
-        while part := os.read(descriptor, 1 << 20):
+        # Room for more costs more than most of these files.
+        while part := os.read(descriptor, 8192):
             parts.append(part)
     finally:
         os.close(descriptor)

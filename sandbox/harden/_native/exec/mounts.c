@@ -312,13 +312,32 @@ static int open_in_root(const char *path, uint64_t flags)
 	return sys_openat2(run.root_fd, path, O_PATH | flags, IN_ROOT);
 }
 
+/* The usual case in one step; -1 when it has to be walked. */
+static int existing_parent(const char *path, const char **last)
+{
+	char folder[256];
+	size_t length;
+
+	*last = strrchr(path, '/');
+	length = *last ? (size_t)(*last - path) : 0;
+	if (length < 2 || length >= sizeof(folder) || !(*last)[1] || strstr(path, ".."))
+		return -1;
+	memcpy(folder, path + 1, length - 1);
+	folder[length - 1] = 0;
+	++*last;
+	return sys_openat2(run.root_fd, folder, O_PATH | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
 /* Descriptor of the folder that holds the last component of `path`, made with its parents (mode 0755) where missing;
  * `last` points at that component. The walk never leaves the root: each step is one plain name. */
 static int parent_in_root(const char *path, const char **last)
 {
 	char name[NAME_MAX + 1];
-	int fd = fcntl(run.root_fd, F_DUPFD_CLOEXEC, 3);
+	int fd = existing_parent(path, last);
 
+	if (fd >= 0)
+		return fd;
+	fd = fcntl(run.root_fd, F_DUPFD_CLOEXEC, 3);
 	for (;;) {
 		size_t length;
 		int next;
