@@ -15,7 +15,7 @@ from harden.trace.waits import WAITS, WaitRow
 __all__ = ["encode_config"]
 
 _ARGUMENTS: Final = 3
-_HEADER: Final = struct.Struct("=QQII")
+_HEADER: Final = struct.Struct("=QQIIII")
 _CALL: Final = struct.Struct("=8BII")
 _ARGUMENT: Final = struct.Struct("=3Q3BB4x")
 _TRAIT_ARGUMENTS: Final = 1
@@ -24,11 +24,18 @@ _TRAIT_WAIT: Final = 4
 
 
 def encode_config(
-    *, arch: Arch, cgroup_id: int, seed: int, combinations: int = COMBINATIONS, is_ready_told: bool = False
+    *,
+    arch: Arch,
+    cgroup_id: int,
+    seed: int,
+    combinations: int = COMBINATIONS,
+    is_ready_told: bool = False,
+    refusals: bool = False,
 ) -> bytes:
     """`struct recorder_config` for one recorder. `seed` (64 bits) makes path hashes unpredictable to the program.
 
     `is_ready_told`: the phase `serving` begins when user space says so, and not where a thread first waits.
+    `refusals`: what seccomp filters refuse is told too.
     """
     known = {number: name for name, number in numbers(arch).items() if number < SYSCALLS}
     calls, arguments, traits = bytearray(), bytearray(), bytearray()
@@ -40,7 +47,8 @@ def encode_config(
         traits.append(
             (_TRAIT_EXIT if call else 0) | (_TRAIT_ARGUMENTS if argument else 0) | (_TRAIT_WAIT if wait else 0)
         )
-    return _HEADER.pack(cgroup_id, seed, combinations, is_ready_told) + bytes(calls) + bytes(arguments) + bytes(traits)
+    header = _HEADER.pack(cgroup_id, seed, combinations, is_ready_told, refusals, 0)
+    return header + bytes(calls) + bytes(arguments) + bytes(traits)
 
 
 def _encode_call(row: CallRow) -> bytes:

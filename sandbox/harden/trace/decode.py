@@ -28,6 +28,7 @@ from harden.trace.tally import Tally
 __all__ = [
     "ABI_NATIVE",
     "Program",
+    "arch_of",
     "decode_arguments",
     "decode_capabilities",
     "decode_programs",
@@ -85,7 +86,7 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
     made: Tally[tuple[str, Arch, int]] = Tally()
     failed: dict[tuple[str, Arch, int], Counter[str]] = defaultdict(Counter)
     for key, count in observations.counts.items():
-        arch = _arch(observations.arch, key.abi)
+        arch = arch_of(observations.arch, key.abi)
         if arch is None:
             continue
         call = (program_text(programs, key.executable), arch, key.nr)
@@ -109,7 +110,8 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
     )
 
 
-def _arch(native: Arch, abi: int) -> Arch | None:
+def arch_of(native: Arch, abi: int) -> Arch | None:
+    """The ABI behind a number of `enum call_abi`; None for one that this machine has no table of."""
     if abi == ABI_NATIVE:
         return native
     if native is Arch.X86_64:
@@ -198,5 +200,5 @@ def _capability_name(number: int) -> str:
 def _call_name(native: Arch, key: CapabilityKey) -> str:
     if key.nr < 0:
         return ""
-    arch = _arch(native, _ABI_COMPAT) if key.marks & CapabilityMark.COMPAT else native
+    arch = arch_of(native, _ABI_COMPAT) if key.marks & CapabilityMark.COMPAT else native
     return name_of(arch, key.nr) if arch else ""

@@ -27,6 +27,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Mark",
+    "RefusalKey",
     "RingKey",
     "SeenKey",
     "SignalKey",
@@ -96,6 +97,19 @@ class CombinationKey(NamedTuple):
     nr: int
 
 
+class RefusalKey(NamedTuple):
+    """A call that a seccomp filter refused, with the arguments of its row; unused values are 0."""
+
+    executable: int
+    nr: int
+    abi: int
+    error: int
+    """An errno; negative: the signal that the filter killed with."""
+    value0: int
+    value1: int
+    value2: int
+
+
 class SeenKey(NamedTuple):
     """One distinct thing done to a path or socket."""
 
@@ -160,6 +174,8 @@ class Mark:
     DETACHED: Final = 4
     INTERNAL: Final = 8
     """Of an executable: it has no path, `base` is its own name (memfd_create(2))."""
+    REFUSED: Final = 16
+    """A seccomp filter refused the call."""
 
 
 class Event(NamedTuple):
@@ -181,6 +197,7 @@ _KEYS: Final[Mapping[type, struct.Struct]] = {
     CountKey: struct.Struct("=IIIi"),
     ArgumentKey: struct.Struct("=IIQQQ"),
     CombinationKey: struct.Struct("=II"),
+    RefusalKey: struct.Struct("=IIIiQQQ"),
     SeenKey: struct.Struct("=QQIHhII"),
     CapabilityKey: struct.Struct("=IiiHH"),
     SignalKey: struct.Struct("=IHH"),
@@ -190,7 +207,7 @@ _EVENT: Final = struct.Struct("=QQIHhIIIHH8H")
 _SEGMENTS: Final = 6
 
 
-K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, SeenKey, CapabilityKey, SignalKey, RingKey)
+K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, RefusalKey, SeenKey, CapabilityKey, SignalKey, RingKey)
 
 
 def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:

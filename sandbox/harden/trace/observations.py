@@ -14,6 +14,7 @@ from harden.trace.layout import (
     CombinationKey,
     CountKey,
     Event,
+    RefusalKey,
     RingKey,
     SeenKey,
     SignalKey,
@@ -39,6 +40,8 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     combination_limit: int = COMBINATIONS
     """More distinct combinations than this, and a call's arguments are unknown."""
     capabilities: Mapping[CapabilityKey, int] = {}
+    refusals: Mapping[RefusalKey, int] = {}
+    """What seccomp filters refused; only where the recorder was asked for it."""
     probing_stacks: frozenset[int] = frozenset()
     """Stacks of capability checks that only look."""
     signals: Mapping[SignalKey, int] = {}

@@ -23,6 +23,7 @@ from harden.trace.layout import (
     CapabilityKey,
     CombinationKey,
     CountKey,
+    RefusalKey,
     RingKey,
     SeenKey,
     SignalKey,
@@ -81,19 +82,26 @@ class Recorder:
         combinations: int = COMBINATIONS,
         distinct: int = DISTINCT,
         is_ready_told: bool = False,
+        refusals: bool = False,
         capability_hooks: Sequence[str] = tuple(CAPABILITY_HOOKS),
     ) -> Recorder:
         """Load and attach for the cgroup v2 with this id (its folder's inode number) and its descendants.
 
         `combinations` bounds the distinct arguments kept per executable, phase and call, `distinct` the operations on
         paths and sockets; what goes beyond makes the recording incomplete. With `is_ready_told` the phase
-        `serving` begins with `begin_serving()`, else where each thread first waits for requests. Raises HardenError
-        when an essential program cannot be loaded, with what would fix it.
+        `serving` begins with `begin_serving()`, else where each thread first waits for requests. `refusals` also tells
+        what seccomp filters refused, which every call of the program pays for. Raises HardenError when an essential
+        program cannot be loaded, with what would fix it.
         """
         arch = native_arch()
         seed = int.from_bytes(os.urandom(8), "little")
         config = encode_config(
-            arch=arch, cgroup_id=cgroup_id, seed=seed, combinations=combinations, is_ready_told=is_ready_told
+            arch=arch,
+            cgroup_id=cgroup_id,
+            seed=seed,
+            combinations=combinations,
+            is_ready_told=is_ready_told,
+            refusals=refusals,
         )
         bpf, hook, left_out = _load(config, distinct, capability_hooks)
         try:
@@ -189,6 +197,7 @@ class Recorder:
             arguments=unpack_entries(ArgumentKey, bpf.read("arguments")),
             combinations=unpack_entries(CombinationKey, bpf.read("combinations")),
             combination_limit=self._combinations,
+            refusals=unpack_entries(RefusalKey, bpf.read("refusals")),
             capabilities=capabilities,
             probing_stacks=probing_stacks(stacks),
             signals=unpack_entries(SignalKey, bpf.read("signals")),

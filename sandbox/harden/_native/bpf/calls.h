@@ -33,6 +33,7 @@ struct call {
 	__u32 nr;
 	__u32 executable;
 	__u64 arguments[6];
+	__u64 refused; /* by a filter: what it names may be unreadable without anything being lost */
 };
 
 static __always_inline __u64 pick(struct call *call, __u8 index)
@@ -54,6 +55,7 @@ static __always_inline struct scratch *start_event(struct call *call, __u16 kind
 	event->key.nr = call->nr;
 	event->key.error = call->result < 0 ? -call->result : 0;
 	event->key.flags = flags;
+	event->marks = call->refused ? MARK_REFUSED : 0;
 	return scratch;
 }
 
@@ -113,7 +115,7 @@ __noinline __u32 take_name(__u64 address, int dirfd, __u32 offset, __u32 second,
 	if (!scratch || !hash || !address)
 		return 0;
 	length = copy_user_string(address, CALL_SLOT, offset, second ? SEGMENT_STRING2 : SEGMENT_STRING);
-	if (length < 0 && scratch->event.key.error != EFAULT)
+	if (length < 0 && scratch->event.key.error != EFAULT && !(scratch->event.marks & MARK_REFUSED))
 		lose(&global.losses.unreadable);
 	if (length <= 0 || offset > TEXT_MASK)
 		return 0;
@@ -357,7 +359,7 @@ __noinline int see_address(struct call *call, __u64 address, __u64 size)
 	__builtin_memset(text, 0, ADDRESS_MAX + 8);
 	if (address && length) {
 		if (bpf_probe_read_user(text, length, (void *)address)) {
-			if (call->result != -EFAULT)
+			if (call->result != -EFAULT && !call->refused)
 				lose(&global.losses.unreadable);
 			return 0;
 		}
@@ -390,7 +392,7 @@ __noinline int see_message(struct call *call, __u64 header)
 	if (!call)
 		return 0;
 	if (bpf_probe_read_user(&message, sizeof(message), (void *)header)) {
-		if (call->result != -EFAULT)
+		if (call->result != -EFAULT && !call->refused)
 			lose(&global.losses.unreadable);
 		return 0;
 	}

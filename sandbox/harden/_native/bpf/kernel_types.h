@@ -135,6 +135,10 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	int pid;
@@ -143,6 +147,7 @@ struct task_struct {
 	unsigned long nvcsw;
 	struct task_struct *real_parent;
 	struct signal_struct *signal;
+	struct seccomp seccomp;
 	struct mm_struct *mm;
 	const struct cred *real_cred;
 	const struct cred *cred;

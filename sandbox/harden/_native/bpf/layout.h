@@ -69,6 +69,8 @@ struct recorder_config {
 	__u64 seed;
 	__u32 combinations;
 	__u32 is_ready_told; /* `serving` begins when user space says so, and not where a thread first waits */
+	__u32 refusals; /* also tell what a seccomp filter refused; costs every call a store */
+	__u32 unused;
 	struct call_row calls[SYSCALLS];
 	struct argument_row arguments[SYSCALLS];
 	__u8 traits[SYSCALLS];
@@ -96,6 +98,15 @@ struct argument_key {
 struct combination_key {
 	__u32 executable;
 	__u32 nr;
+};
+
+/* A call that a seccomp filter refused, with the arguments of its row. `error`: an errno, or negative: a signal. */
+struct refusal_key {
+	__u32 executable;
+	__u32 nr;
+	__u32 abi;
+	__s32 error;
+	__u64 values[ARGUMENTS];
 };
 
 struct executable_key {
@@ -162,6 +173,7 @@ enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET };
 #define MARK_TRUNCATED 2
 #define MARK_DETACHED 4 /* the path ends at a mount that is in no namespace */
 #define MARK_INTERNAL 8 /* pipe, socket, memfd: has no path; sent only for a program, whose name is SEGMENT_BASE */
+#define MARK_REFUSED 16 /* a filter refused the call, so that nobody has touched its memory yet */
 
 /*
  * Segments, in this order in `text`: folders and objects are their names, leaf first, each with its NUL;

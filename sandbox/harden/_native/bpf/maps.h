@@ -27,6 +27,7 @@ struct task_state {
 	__u64 pending_namespace;
 	__u32 waiting_nr;
 	__u64 waiting; /* in a call that waits for requests: voluntary context switches before it, plus 1 */
+	__u64 entered; /* with config.refusals: the call under way got past the filters */
 	__u64 counts[SYSCALLS];
 };
 
@@ -54,6 +55,7 @@ HASH_MAP(seen, struct seen_key, __u64, 1); /* resized when it is loaded */
 HASH_MAP(signals, struct signal_key, __u64, 16384);
 HASH_MAP(rings, struct ring_key, __u64, 16384);
 HASH_MAP(capabilities, struct capability_key, __u64, 16384);
+HASH_MAP(refusals, struct refusal_key, __u64, 16384);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);

@@ -8,6 +8,9 @@
 #define CGROUP_DEPTH 32
 #define EXEC_SLOT 1
 #define SIGKILL 9
+#define SIGSYS 31
+/* kernel/seccomp.c: what SECCOMP_RET_KILL_* leaves behind. */
+#define SECCOMP_MODE_DEAD 3
 
 static __always_inline bool is_inside(void)
 {
@@ -191,6 +194,37 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
+/* A call that a filter refused. The task stands in it, so that its registers are the call's. */
+static __noinline int see_refusal(struct task_struct *task, __u32 executable, __u32 nr, int error)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	struct refusal_key key = {.executable = executable & ~SERVING, .nr = nr, .abi = ABI_NATIVE, .error = error};
+	const volatile struct argument_row *row;
+
+	if (is_compat(task)) {
+		key.abi = ABI_COMPAT;
+	} else if (X32_BIT && nr & X32_BIT) {
+		key.abi = ABI_X32;
+	} else if (nr < SYSCALLS) {
+		row = &config.arguments[row_of(nr)];
+		for (int i = 0; i < ARGUMENTS; i++)
+			if (i < row->count)
+				key.values[i] = argument(regs, row->index[i]) & row->mask[i];
+	}
+	add(&refusals, &key, 1);
+	return 0;
+}
+
+/* A filter that kills leaves the one thread it killed for in a mode of its own; the others just end with it. */
+static __always_inline void see_kill(struct task_struct *task, __u32 executable)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	long nr = call_number(regs);
+
+	if (task->seccomp.mode == SECCOMP_MODE_DEAD && nr >= 0)
+		see_refusal(task, executable, nr, -SIGSYS);
+}
+
 /* The last thread of a process ends: of the program itself, or of one that outlived it and was killed for that. */
 static __always_inline void end_process(struct task_struct *task, __u32 executable)
 {
@@ -212,6 +246,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	if (state) {
 		settle_phase(state, task);
 		flush_counts(state);
+		if (config.refusals)
+			see_kill(task, state->executable);
 		end_process(task, state->executable);
 		__sync_fetch_and_add(&global.tasks, -1);
 	}

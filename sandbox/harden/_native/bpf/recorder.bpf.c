@@ -59,6 +59,8 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 	if (!state)
 		return 0;
 	settle_phase(state, task);
+	if (config.refusals)
+		state->entered = 1;
 	if (nr >= SYSCALLS || is_compat(task)) {
 		if (id >= 0)
 			count_foreign(state, task, nr);
@@ -84,12 +86,13 @@ static __always_inline void count_error(struct task_state *state, const struct t
 	add(&counts, &key, 1);
 }
 
-static __noinline int end_call(struct pt_regs *regs, struct task_state *state, long result, __u32 nr)
+static __noinline int end_call(struct pt_regs *regs, struct task_state *state, long result, __u32 nr, bool refused)
 {
 	struct call call = {
 		.result = result,
 		.nr = nr,
 		.executable = state->executable,
+		.refused = refused,
 	};
 
 	for (int i = 0; i < 6; i++)
@@ -103,20 +106,29 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 	long id = call_number(regs);
 	bool is_error = result < 0 && result >= -4095;
 	bool is_read = id >= 0 && id < SYSCALLS && config.traits[row_of(id)] & TRAIT_EXIT;
+	bool is_refused = 0;
 	struct task_struct *task;
 	struct task_state *state;
 
 	/* Nearly every call ends here: it worked and touched no name. */
-	if ((!is_error && !is_read) || id < 0)
+	if (!config.refusals && ((!is_error && !is_read) || id < 0))
 		return 0;
 	task = bpf_get_current_task_btf();
 	state = bpf_task_storage_get(&tasks, task, 0, 0);
 	if (!state)
 		return 0;
 	settle_phase(state, task);
+	if (config.refusals) {
+		is_refused = is_error && id >= 0 && !state->entered;
+		state->entered = 0;
+		if (is_refused)
+			see_refusal(task, state->executable, id, -result);
+	}
+	if ((!is_error && !is_read) || id < 0)
+		return 0;
 	if (is_error)
 		count_error(state, task, id, result);
 	if (!is_read || is_compat(task))
 		return 0;
-	return end_call(regs, state, result, id);
+	return end_call(regs, state, result, id, is_refused);
 }
