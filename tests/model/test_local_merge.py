@@ -124,3 +124,36 @@ def test_an_addition_never_makes_a_right_smaller():
 def test_controls_are_the_users():
     profile = merged('[controls]\napparmor = "required"\nlandlock = "off"')
     assert profile.controls == {Control.APPARMOR: Requirement.REQUIRED, Control.LANDLOCK: Requirement.OFF}
+
+
+def test_what_refine_wrote_is_refined():
+    rights = merged(
+        """
+        [refined]
+        syscalls = ["ptrace", "openat"]
+        capabilities = ["CAP_SYS_PTRACE"]
+        arguments.ioctl = [["TIOCGWINSZ"]]
+        files."/etc/app/app.conf" = "write"
+        """
+    ).rights
+    assert rights.syscalls[Origin.REFINED] == ("ptrace",)
+    assert rights.capabilities[Origin.REFINED] == ("CAP_SYS_PTRACE",)
+    assert rights.arguments["ioctl"][Origin.REFINED] == (("TIOCGWINSZ",),)
+    assert rights.files[Origin.REFINED] == {"/etc/app/app.conf": "write"}
+    assert Origin.MANUAL not in rights.syscalls
+
+
+def test_a_person_comes_before_refine():
+    rights = merged('[add]\nsyscalls = ["ptrace"]\n[refined]\nsyscalls = ["ptrace"]\n').rights
+    assert rights.syscalls[Origin.MANUAL] == ("ptrace",)
+    assert Origin.REFINED not in rights.syscalls
+
+
+def test_refine_does_not_grant_clone3_for_good():
+    assert "clone3" in merged('[add]\nsyscalls = ["clone3"]\n').rights.syscalls[Origin.MANUAL]
+    assert "clone3" in merged('[refined]\nsyscalls = ["clone3"]\n').rights.syscalls[Origin.OBSERVED]
+
+
+def test_a_wrong_refined_rule_names_its_table():
+    with pytest.raises(DocumentError, match=r"refined\.arguments"):
+        merged('[refined]\narguments.prctl = [["PR_SET_NAME"]]\n')

@@ -1,4 +1,6 @@
-"""A generated profile with the user's NAME.local.toml applied: removals first, then additions as `manual`."""
+"""A generated profile with the user's NAME.local.toml applied: removals first, then additions as `manual`, and last
+what `harden refine` wrote there as `refined`.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,11 @@ from harden.model.origin import Origin
 from harden.model.profile import Local, LocalRights, Profile, Rights, parse_file_rights, render_file_rights
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
-__all__ = ["merge_local"]
+__all__ = ["join_rights", "merge_local"]
 
 T = TypeVar("T")
 
+_TABLES: Final = {Origin.MANUAL: "add", Origin.REFINED: "refined"}
 _ONLY_BY_HAND: Final = frozenset({"clone3"})
 """Answered with ENOSYS although granted, unless a person has added it: such an addition becomes theirs."""
 
@@ -28,11 +31,31 @@ def merge_local(profile: Profile, local: Local, *, file: str = "") -> Profile:
     file = file or f"{profile.name}.local.toml"
     try:
         _check(local.add)
-        removed = _remove(profile.rights, local.remove, file)
-        rights = _add(removed, local.add, file)
+        _check(local.refined)
+        rights = _remove(profile.rights, local.remove, file)
+        rights = _add(rights, local.add, Origin.MANUAL, file)
+        rights = _add(rights, local.refined, Origin.REFINED, file)
     except ValueError as error:
         raise DocumentError(file, str(error), where="$.add") from None
     return msgspec.structs.replace(profile, rights=rights, controls={**profile.controls, **local.controls})
+
+
+def join_rights(one: LocalRights, other: LocalRights) -> LocalRights:
+    """Both together, sorted; ValueError for file rights that are none."""
+    files = dict(one.files)
+    for path, text in other.files.items():
+        have = parse_file_rights(files[path]) if path in files else frozenset()
+        files[path] = render_file_rights(have | parse_file_rights(text))
+    names = sorted({*one.arguments, *other.arguments})
+    return LocalRights(
+        syscalls=tuple(sorted({*one.syscalls, *other.syscalls})),
+        arguments={
+            name: tuple(sorted({*one.arguments.get(name, ()), *other.arguments.get(name, ())})) for name in names
+        },
+        capabilities=tuple(sorted({*one.capabilities, *other.capabilities})),
+        files=dict(sorted(files.items())),
+        network=tuple(sorted({*one.network, *other.network})),
+    )
 
 
 def _check(add: LocalRights) -> None:
@@ -105,41 +128,42 @@ def _without_files(
     return {origin: table for origin, table in out.items() if table}
 
 
-def _add(rights: Rights, add: LocalRights, file: str) -> Rights:
-    by_hand = _ONLY_BY_HAND.intersection(add.syscalls)
-    others = {origin: tuple(n for n in names if n not in by_hand) for origin, names in rights.syscalls.items()}
-    syscalls = _with({origin: names for origin, names in others.items() if names}, add.syscalls)
+def _add(rights: Rights, add: LocalRights, origin: Origin, file: str) -> Rights:
+    table = _TABLES[origin]
+    by_hand = _ONLY_BY_HAND.intersection(add.syscalls if origin is Origin.MANUAL else ())
+    others = {each: tuple(n for n in names if n not in by_hand) for each, names in rights.syscalls.items()}
+    syscalls = _with({each: names for each, names in others.items() if names}, add.syscalls, origin)
     granted = {name for names in syscalls.values() for name in names}
-    files = {origin: dict(table) for origin, table in rights.files.items()}
+    files = {each: dict(granted_there) for each, granted_there in rights.files.items()}
     for path, text in add.files.items():
-        manual = files.setdefault(Origin.MANUAL, {})
-        have = parse_file_rights(manual[path]) if path in manual else frozenset()
-        manual[path] = render_file_rights(have | parse_file_rights(text))
+        mine = files.setdefault(origin, {})
+        have = parse_file_rights(mine[path]) if path in mine else frozenset()
+        mine[path] = render_file_rights(have | parse_file_rights(text))
     arguments = dict(rights.arguments)
     for name, rows in add.arguments.items():
-        where = f"$.add.arguments.{name}"
+        where = f"$.{table}.arguments.{name}"
         if name not in granted:
-            _refuse(file, where, f"{name!r} itself is not granted", f"put {name!r} under add.syscalls too")
+            _refuse(file, where, f"{name!r} itself is not granted", f"put {name!r} under {table}.syscalls too")
         if name not in ARGUMENT_ROWS:
             _refuse(file, where, f"arguments of {name!r} cannot be ruled on", f"only {', '.join(ARGUMENT_ROWS)}")
         if name not in arguments and name in rights.all_syscalls():
             _refuse(file, where, f"{name!r} is granted with any arguments", "an addition cannot make a right smaller")
         for row in rows:
             parse_values(ARGUMENT_ROWS[name], row)
-        arguments[name] = _with(arguments.get(name, {}), rows)
+        arguments[name] = _with(arguments.get(name, {}), rows, origin)
     return msgspec.structs.replace(
         rights,
         syscalls=syscalls,
         arguments=arguments,
-        capabilities=_with(rights.capabilities, add.capabilities),
-        files={origin: dict(sorted(table.items())) for origin, table in files.items()},
-        network=_with(rights.network, add.network),
+        capabilities=_with(rights.capabilities, add.capabilities, origin),
+        files={each: dict(sorted(granted_there.items())) for each, granted_there in files.items()},
+        network=_with(rights.network, add.network, origin),
     )
 
 
-def _with(table: Mapping[Origin, tuple[T, ...]], new: tuple[T, ...]) -> dict[Origin, tuple[T, ...]]:
+def _with(table: Mapping[Origin, tuple[T, ...]], new: tuple[T, ...], origin: Origin) -> dict[Origin, tuple[T, ...]]:
     present = {item for items in table.values() for item in items}
     added = {item for item in new if item not in present}
     if not added:
         return dict(table)
-    return {**table, Origin.MANUAL: tuple(sorted({*table.get(Origin.MANUAL, ()), *added}))}  # type: ignore[type-var]
+    return {**table, origin: tuple(sorted({*table.get(origin, ()), *added}))}  # type: ignore[type-var]

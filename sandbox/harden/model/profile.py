@@ -157,5 +157,7 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     format: Literal["harden-local/1"]
     add: LocalRights = LocalRights()
+    refined: LocalRights = LocalRights()
+    """What `harden refine` added: like `add`, with the origin `refined`."""
     remove: LocalRights = LocalRights()
     controls: dict[Control, Requirement] = {}

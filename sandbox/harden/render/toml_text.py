@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["comment", "render_toml"]
+__all__ = ["comment", "render_toml", "toml_key", "toml_value"]
 
 Place = tuple[str, ...]
 
@@ -31,17 +31,17 @@ def comment(text: str) -> str:
 def _table(table: Mapping[str, Any], place: Place, comments: Mapping[Place, str]) -> Iterator[str]:
     plain = {key: value for key, value in table.items() if not _is_table(value)}
     if place and (plain or not table):
-        yield from ("", f"[{'.'.join(map(_key, place))}]")
+        yield from ("", f"[{'.'.join(map(toml_key, place))}]")
     for key, value in plain.items():
-        yield from _entry(_key(key), value, (*place, key), comments)
+        yield from _entry(toml_key(key), value, (*place, key), comments)
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from _table(value, (*place, key), comments)
         elif _is_table(value):
             for item in value:
-                yield from ("", f"[[{'.'.join(map(_key, (*place, key)))}]]")
+                yield from ("", f"[[{'.'.join(map(toml_key, (*place, key)))}]]")
                 for name, inner in item.items():
-                    yield from _entry(_key(name), inner, (*place, key, name), comments)
+                    yield from _entry(toml_key(name), inner, (*place, key, name), comments)
 
 
 def _is_table(value: object) -> bool:
@@ -52,16 +52,16 @@ def _is_table(value: object) -> bool:
 def _entry(key: str, value: object, place: Place, comments: Mapping[Place, str]) -> Iterator[str]:
     if isinstance(value, (list, tuple)):
         said = [comments.get((*place, *_words(item)), "") for item in value]
-        line = f"{key} = {_value(value)}"
+        line = f"{key} = {toml_value(value)}"
         if len(line) <= _WIDTH and not any(said):
             yield line
             return
         yield f"{key} = ["
         for item, text in zip(value, said, strict=True):
-            yield _commented(f"  {_value(item)},", text)
+            yield _commented(f"  {toml_value(item)},", text)
         yield "]"
         return
-    yield _commented(f"{key} = {_value(value)}", comments.get(place, ""))
+    yield _commented(f"{key} = {toml_value(value)}", comments.get(place, ""))
 
 
 def _commented(line: str, text: str) -> str:
@@ -72,11 +72,13 @@ def _words(item: object) -> Place:
     return tuple(map(str, item)) if isinstance(item, (list, tuple)) else (str(item),)
 
 
-def _key(key: str) -> str:
+def toml_key(key: str) -> str:
+    """A key, quoted where it must be."""
     return key if _BARE.fullmatch(key) else _string(key)
 
 
-def _value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A string, number, boolean or list on one line; TypeError for anything else."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -85,7 +87,7 @@ def _value(value: object) -> str:
         case str():
             return _string(value)
         case list() | tuple():
-            return f"[{', '.join(map(_value, value))}]"
+            return f"[{', '.join(map(toml_value, value))}]"
         case _:
             raise TypeError(f"TOML has no place for {value!r}")
 
