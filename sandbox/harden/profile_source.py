@@ -11,14 +11,18 @@ from harden.model.profile import Profile
 from harden.model.recording import Recording
 from harden.render.profile_toml import render_profile
 
-__all__ = ["generate_from", "profile_of"]
+__all__ = ["generate_from", "profile_of", "shipped_baseline"]
+
+
+def shipped_baseline() -> Baseline:
+    """What every profile grants, with the reasons."""
+    text = shipped.text("profiles/baseline.toml").encode()
+    return parse_toml(text, Baseline, format=BASELINE_FORMAT, file="profiles/baseline.toml")
 
 
 def profile_of(recording: Recording, *, name: str) -> Profile:
     """The profile of `recording`, with the baseline that is shipped."""
-    text = shipped.text("profiles/baseline.toml").encode()
-    baseline = parse_toml(text, Baseline, format=BASELINE_FORMAT, file="profiles/baseline.toml")
-    return generate_profile(recording, name=name, baseline=baseline, families=None, version=__version__)
+    return generate_profile(recording, name=name, baseline=shipped_baseline(), families=None, version=__version__)
 
 
 def generate_from(recording: Recording, *, name: str) -> bytes:

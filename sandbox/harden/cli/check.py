@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from harden.cli import output
+from harden.cli.judging import Judging
 from harden.errors import HardenError, UnusableInput
 
 __all__ = ["command"]
@@ -17,19 +17,7 @@ _FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
-class _Gate(click.Command):
-    """Ends with 2 for whatever cannot be judged, a wrong command line included: 1 is for findings alone."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as problem:
-            raise UnusableInput(problem.format_message(), hint="see `harden check --help`") from None
-
-
-@click.command("check", cls=_Gate)
+@click.command("check", cls=Judging)
 @click.argument("names", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @click.option(
     "--policy",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from harden.errors import DocumentError, KernelError
 
-__all__ = ["MAX_BYTES", "read", "read_trusted", "replace"]
+__all__ = ["MAX_BYTES", "read", "read_trusted", "replace", "replacing"]
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """A document larger than this is refused before it is read."""
@@ -23,6 +25,13 @@ def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
     Raises KernelError with the call that failed; nothing stays behind then.
     """
+    with replacing(path, mode=mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """A file to write, which is put at `path` by rename(2) when the block ends well; see `replace`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     call = f"open({str(temporary)!r}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW)"
     try:
@@ -33,8 +42,8 @@ def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         ) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
-            call = f"write({str(temporary)!r}, {len(data)} bytes)"
-            file.write(data)
+            call = f"write({str(temporary)!r})"
+            yield file
             file.flush()
             os.fsync(file.fileno())
         call = f"rename({str(temporary)!r}, {str(path)!r})"
@@ -42,6 +51,9 @@ def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise KernelError(call, error.errno or 0, hint=f"{path} was left as it is") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path) -> bytes:

@@ -13,7 +13,7 @@ from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation, Run
 from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
 
-__all__ = ["FileIndex", "missing"]
+__all__ = ["FileIndex", "allows", "missing"]
 
 
 class FileIndex:
@@ -86,11 +86,12 @@ def _files(rights: Rights, run: Run) -> Iterator[str]:
 def _network(rights: Rights, run: Run) -> Iterator[str]:
     granted = rights.all_network()
     for rule in sorted(network_needs(run)):
-        if not any(_allows(wider, rule) for wider in granted):
+        if not any(allows(wider, rule) for wider in granted):
             yield rule.render()
 
 
-def _allows(wider: NetworkRule, rule: NetworkRule) -> bool:
+def allows(wider: NetworkRule, rule: NetworkRule) -> bool:
+    """Whether a granted rule lets through what the other one asks for."""
     if wider == rule:
         return True
     if (wider.operation, wider.family, wider.type) != (rule.operation, rule.family, rule.type):

@@ -24,7 +24,15 @@ from harden.model.recording import (
     SocketSeen,
 )
 
-__all__ = ["capability_needs", "file_needs", "network_needs", "normal_path", "serving_needs", "unusable_sockets"]
+__all__ = [
+    "capability_needs",
+    "file_needs",
+    "network_needs",
+    "normal_path",
+    "serving_needs",
+    "socket_rule",
+    "unusable_sockets",
+]
 
 _EXISTED: Final = frozenset({"EEXIST", "EISDIR", "ENOTEMPTY", "EINVAL", "ELOOP", "EXDEV", "ENXIO", "ENODATA"})
 """Failures that tell the program that the path is there: without it the answer would be another one."""
@@ -163,13 +171,13 @@ def _add_executables(run: Run, needs: dict[bytes, set[FileOperation]]) -> None:
 
 def network_needs(run: Run) -> frozenset[NetworkRule]:
     """The addresses that were bound, and those connected or sent to, whether or not anybody answered there."""
-    rules = (_rule(seen) for seen in run.sockets if _ruled(seen))
+    rules = (socket_rule(seen) for seen in run.sockets if _ruled(seen))
     return frozenset(rule for rule in rules if rule is not None)
 
 
 def unusable_sockets(run: Run) -> tuple[SocketSeen, ...]:
     """Socket operations that succeeded and that no rule can be written for: family, type or address is unknown."""
-    return tuple(seen for seen in run.sockets if _ruled(seen) and _rule(seen) is None)
+    return tuple(seen for seen in run.sockets if _ruled(seen) and socket_rule(seen) is None)
 
 
 def _ruled(seen: SocketSeen) -> bool:
@@ -180,7 +188,8 @@ def _ruled(seen: SocketSeen) -> bool:
     return seen.operation in _RULED and reached and seen.family != "AF_UNSPEC"
 
 
-def _rule(seen: SocketSeen) -> NetworkRule | None:
+def socket_rule(seen: SocketSeen) -> NetworkRule | None:
+    """The rule that allows what was seen; None where none can be written."""
     if not seen.type:
         return None
     address, port = seen.address, seen.port

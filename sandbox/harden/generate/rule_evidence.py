@@ -1,0 +1,106 @@
+"""What in a recording asked for one rule, by run, program and call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from harden.model.cover import allows
+from harden.model.diff import RightKind
+from harden.model.need import capability_needs, normal_path, socket_rule
+from harden.model.network_rule import NetworkRule
+from harden.model.path_pattern import PathPattern
+from harden.model.recording import Recording, Run
+from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
+
+__all__ = ["Behind", "evidence_for"]
+
+
+class Behind(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """One program in one run that asked for it."""
+
+    run: str
+    executable: str
+    call: str
+    """Empty outside any call."""
+    what: str = ""
+    """The path, the operation, the address, or how the call failed."""
+    count: int
+
+
+_Found = tuple[str, str, str, int]
+"""Executable, call, what, count."""
+
+
+def evidence_for(kind: RightKind, rule: str, recording: Recording) -> tuple[Behind, ...]:
+    """Everything in `recording` that this rule is needed for, most often first."""
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for run in recording.runs:
+        for executable, call, what, count in _FIND[kind](rule, run):
+            counts[run.id, executable, call, what] += count
+    found = (
+        Behind(run=run, executable=executable, call=call, what=what, count=count)
+        for (run, executable, call, what), count in counts.items()
+    )
+    return tuple(sorted(found, key=lambda each: (-each.count, each)))
+
+
+def _calls(rule: str, run: Run) -> Iterator[_Found]:
+    for call in run.syscalls:
+        if call.name == rule:
+            failed = ", ".join(f"{errno} ×{count}" for errno, count in call.errors.items())
+            yield call.executable, rule, f"failed: {failed}" if failed else "", call.count
+
+
+def _arguments(rule: str, run: Run) -> Iterator[_Found]:
+    name, *texts = rule.split(" ")
+    wanted = parse_values(ARGUMENT_ROWS[name], texts)
+    for seen in run.arguments:
+        if seen.name == name and seen.values == wanted:
+            yield seen.executable, name, ", ".join(texts), seen.count
+
+
+def _capabilities(rule: str, run: Run) -> Iterator[_Found]:
+    if rule not in capability_needs(run):
+        return
+    for seen in run.capabilities:
+        if seen.capability == rule and not seen.probing:
+            yield seen.executable, seen.syscall, "granted" if seen.granted else "refused", seen.count
+
+
+def _files(rule: str, run: Run) -> Iterator[_Found]:
+    pattern = PathPattern.parse(rule)
+
+    def is_meant(text: str) -> bool:
+        path = normal_path(text)
+        return path is not None and pattern.matches(path)
+
+    for seen in run.files:
+        if is_meant(seen.path):
+            result = "" if seen.result == "ok" else f": {seen.result}"
+            yield seen.executable, seen.syscall, f"{seen.operation} {seen.path}{result}", seen.count
+    for program in run.executables:
+        for library in filter(is_meant, program.libraries):
+            yield program.path, "", f"library {library}", 1
+        if program.interpreter and is_meant(program.interpreter):
+            yield program.path, "execve", f"interpreter {program.interpreter}", 1
+
+
+def _addresses(rule: str, run: Run) -> Iterator[_Found]:
+    wanted = NetworkRule.parse(rule)
+    for seen in run.sockets:
+        asked = socket_rule(seen) if seen.operation in ("bind", "connect", "send") else None
+        if asked is not None and allows(wanted, asked):
+            yield seen.executable, seen.operation, f"{asked.render()}: {seen.result}", seen.count
+
+
+_FIND: Final[dict[RightKind, Callable[[str, Run], Iterator[_Found]]]] = {
+    RightKind.SYSCALL: _calls,
+    RightKind.ARGUMENT: _arguments,
+    RightKind.CAPABILITY: _capabilities,
+    RightKind.FILE: _files,
+    RightKind.NETWORK: _addresses,
+}

@@ -1,0 +1,136 @@
+"""`harden diff`, `harden explain` and `harden merge` as they are called: statuses, text, JSON, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harden.cli import main
+from harden.model.document import encode_json
+from harden.model.recording import Recording
+from harden.render.profile_toml import render_profile
+from tests import recordings
+from tests.cli.gate import Done
+from tests.recordings import run, syscall
+
+SMALL = recordings.small_run()
+LARGE = msgspec.structs.replace(
+    SMALL,
+    syscalls=(*SMALL.syscalls, syscall("ptrace")),
+    files=(*SMALL.files, *recordings.file("/etc/hosts", "read")),
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name, each in (("small", SMALL), ("large", LARGE)):
+        Path(f"{name}.profile.toml").write_bytes(render_profile(recordings.profile_of(each, name=name)))
+        Path(f"{name}.recording.json").write_bytes(encode_json(Recording.of([each])))
+    return tmp_path
+
+
+@pytest.fixture
+def harden(capfd: pytest.CaptureFixture[str]):
+    def call(*arguments: str) -> Done:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        out, err = capfd.readouterr()
+        assert isinstance(caught.value.code, int)
+        return Done(caught.value.code, out, err)
+
+    return call
+
+
+def test_growth_is_one_and_heaviest_first(harden):
+    done = harden("diff", "small.profile.toml", "large.profile.toml")
+    assert done.status == 1
+    lines = done.out.splitlines()
+    assert lines[0].split()[:4] == ["+", "9", "syscall", "ptrace"]
+    assert "memory and registers" in lines[0]
+    assert lines[1].split()[:6] == ["+", "2", "file", "read", "/etc/hosts", "reads"]
+
+
+def test_less_and_the_same_are_zero(harden):
+    done = harden("diff", "large.profile.toml", "small.profile.toml", "--json")
+    found = json.loads(done.out)
+    assert (done.status, found["added"]) == (0, [])
+    assert found["removed"][0]["rule"] == "ptrace"
+    assert found["removed"][0]["weight"] == 9
+    assert harden("diff", "small.profile.toml", "small.profile.toml").out == "0 rights added, 0 removed\n"
+
+
+def test_recordings_are_compared_as_their_profiles(harden):
+    assert harden("diff", "small.recording.json", "large.recording.json").status == 1
+    assert harden("diff", "large.recording.json", "small.profile.toml").status == 0
+    assert harden("diff", "small.recording.json", "small.profile.toml").out == "0 rights added, 0 removed\n"
+
+
+def test_the_local_file_counts(harden):
+    Path("small.local.toml").write_text('format = "harden-local/1"\n[add]\nsyscalls = ["ptrace"]\n')
+    assert "ptrace" in harden("diff", "small.recording.json", "small.profile.toml").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("small.profile.toml",), ("--bad", "x", "y"), ("small.profile.toml", "none.profile.toml"), ("a", "b")],
+)
+def test_what_cannot_be_compared_is_two(harden, arguments):
+    done = harden("diff", *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("harden: ")
+
+
+def test_explain_names_run_program_call_and_count(harden):
+    done = harden("explain", "small.profile.toml", "openat")
+    assert done.status == 0
+    assert done.out.splitlines()[0] == "syscall openat  [observed] a recorded run did it"
+    assert done.out.splitlines()[1].split() == ["×12", "openat", "/usr/bin/app", "run", SMALL.id]
+
+
+def test_explain_takes_a_rule_of_several_words(harden):
+    done = harden("explain", "small.profile.toml", "--json", "bind", "tcp", "0.0.0.0:80")
+    (granted,) = json.loads(done.out)["granted"]
+    assert (granted["kind"], granted["origin"], granted["behind"][0]["count"]) == ("network", "observed", 1)
+
+
+def test_explain_without_a_recording_says_so(harden):
+    Path("small.recording.json").unlink()
+    done = harden("explain", "small.profile.toml", "openat")
+    assert (done.status, done.out) == (0, "syscall openat  [observed] a recorded run did it\n")
+    assert "there is no small.recording.json" in done.err
+
+
+def test_explain_an_unknown_rule(harden):
+    done = harden("explain", "small.profile.toml", "opennat")
+    assert (done.status, done.out) == (125, "")
+    assert done.err.splitlines()[1] == "hint: near: openat"
+
+
+def test_merge(harden):
+    done = harden("merge", "small.recording.json", "large.recording.json", "-o", "all.recording.json", "--json")
+    assert json.loads(done.out) == {"recording": "all.recording.json", "files": 2, "runs": 2, "repeated": 0}
+    again = harden("merge", "large.recording.json", "small.recording.json", "-o", "again.recording.json")
+    assert again.err == "harden: wrote again.recording.json: 2 run(s) from 2 file(s)\n"
+    assert Path("all.recording.json").read_bytes() == Path("again.recording.json").read_bytes()
+
+
+def test_merge_refuses_to_lose_runs(harden):
+    before = Path("large.recording.json").read_bytes()
+    done = harden("merge", "small.recording.json", "-o", "large.recording.json")
+    assert (done.status, Path("large.recording.json").read_bytes()) == (125, before)
+    assert "merge it too" in done.err
+
+
+def test_hostile_names_reach_no_terminal(harden):
+    hostile = run(syscalls=(syscall("openat"),), files=recordings.file("/srv/\x1b]0;x\x07", "read"))
+    Path("evil.profile.toml").write_bytes(render_profile(recordings.profile_of(hostile, name="evil")))
+    for done in (
+        harden("diff", "small.profile.toml", "evil.profile.toml"),
+        harden("explain", "evil.profile.toml", "/srv/\x1b"),
+    ):
+        assert "\x1b" not in done.out + done.err

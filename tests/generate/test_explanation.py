@@ -1,0 +1,118 @@
+"""What is behind a rule, from a recording or from the data that comes with harden."""
+
+from __future__ import annotations
+
+import pytest
+
+from harden.errors import UsageError
+from harden.generate.explanation import Explanation, explain
+from harden.model.diff import RightKind
+from harden.model.local_merge import merge_local
+from harden.model.origin import Origin
+from harden.model.profile import Local, LocalRights
+from tests import recordings
+from tests.recordings import PROGRAM
+
+RUN = recordings.small_run()
+
+
+def explained(rule: str) -> Explanation:
+    local = Local(
+        format="harden-local/1",
+        add=LocalRights(syscalls=("ptrace",)),
+        refined=LocalRights(syscalls=("getppid",), files={"/etc/app/app.conf": "write"}),
+    )
+    profile = merge_local(recordings.small_profile(), local)
+    return explain(rule, profile, recordings.small_recording(), baseline=recordings.baseline())
+
+
+def test_a_call_names_its_programs_and_counts():
+    (granted,) = explained("openat").granted
+    assert (granted.kind, granted.origin) == (RightKind.SYSCALL, Origin.OBSERVED)
+    (behind,) = granted.behind
+    assert (behind.executable, behind.call, behind.count, behind.run) == (PROGRAM, "openat", 12, RUN.id)
+
+
+@pytest.mark.parametrize("text", ["ioctl TCGETS", "ioctl(TCGETS)", " ioctl( TCGETS ) "])
+def test_arguments_in_any_spelling(text):
+    (granted,) = explained(text).granted
+    assert (granted.kind, granted.rule, granted.behind[0].count) == (RightKind.ARGUMENT, "ioctl TCGETS", 1)
+
+
+def test_a_call_alone_also_means_its_arguments():
+    kinds = [(granted.kind, granted.rule) for granted in explained("socket").granted]
+    assert kinds == [(RightKind.SYSCALL, "socket"), (RightKind.ARGUMENT, "socket AF_INET SOCK_STREAM 0")]
+
+
+def test_a_capability_names_its_call():
+    (granted,) = explained("CAP_NET_BIND_SERVICE").granted
+    assert (granted.behind[0].call, granted.behind[0].what) == ("bind", "granted")
+
+
+def test_a_path_has_every_origin_that_grants_on_it():
+    granted = explained("/etc/app/app.conf").granted
+    assert [(each.origin, each.rights) for each in granted] == [(Origin.OBSERVED, "read"), (Origin.REFINED, "write")]
+    assert granted[0].behind[0].what == "read /etc/app/app.conf"
+
+
+def test_a_path_is_explained_by_the_pattern_that_stands_for_it():
+    (granted,) = explained("/proc/2/status").granted
+    assert granted.rule == "/proc/@{pid}/status"
+    assert granted.seen == ("/proc/2/status",)
+
+
+def test_a_library_names_the_program_that_maps_it():
+    granted = explained("/usr/lib/x86_64-linux-gnu/libc.so.6").granted
+    assert any(behind.what.startswith("library") for each in granted for behind in each.behind)
+
+
+def test_an_address():
+    (granted,) = explained("bind tcp 0.0.0.0:80").granted
+    assert granted.behind[0].executable == PROGRAM
+
+
+def test_the_baseline_has_reasons():
+    (granted,) = explained("restart_syscall").granted
+    assert granted.origin is Origin.BASELINE
+    assert "stop and continue" in granted.why
+    assert granted.behind == ()
+
+
+def test_the_family_of_clone3():
+    assert "clone3" in explained("clone").granted[0].why
+
+
+@pytest.mark.parametrize(("rule", "words"), [("ptrace", "a person"), ("getppid", "refine")])
+def test_who_added_it(rule, words):
+    assert words in explained(rule).granted[0].why
+
+
+@pytest.mark.parametrize(
+    ("rule", "near"),
+    [("opennat", "openat"), ("CAP_NET_BIND", "CAP_NET_BIND_SERVICE"), ("/etc/app/app.cnf", "app.conf")],
+)
+def test_an_unknown_rule_has_near_ones(rule, near):
+    with pytest.raises(UsageError) as caught:
+        explained(rule)
+    assert near in (caught.value.hint or "")
+
+
+def test_every_rule_of_a_profile_can_be_explained():
+    profile, recording = recordings.small_profile(), recordings.small_recording()
+    rights = profile.rights
+    rules = {
+        rule
+        for table in (rights.syscalls, rights.capabilities, rights.network)
+        for rules in table.values()
+        for rule in rules
+    }
+    rules |= {path for table in rights.files.values() for path in table}
+    rules |= {
+        " ".join((name, *row)) for name, table in rights.arguments.items() for rows in table.values() for row in rows
+    }
+    assert len(rules) > 40
+    for rule in rules:
+        granted = explain(rule, profile, recording, baseline=recordings.baseline()).granted
+        assert all(each.why for each in granted)
+        observed = [each for each in granted if each.rule == rule and each.origin is Origin.OBSERVED]
+        assert all(each.behind or each.rule == PROGRAM for each in observed), rule
