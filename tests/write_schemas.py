@@ -10,6 +10,7 @@ import msgspec
 
 from harden.check.attack_table import AttackTable
 from harden.model.baseline import Baseline, Families
+from harden.model.denial import Verified
 from harden.model.document import schema
 from harden.model.policy import Policy
 from harden.model.profile import Local, Profile
@@ -27,6 +28,7 @@ TYPES: Final[dict[str, type[msgspec.Struct]]] = {
     "profile": Profile,
     "recording": Recording,
     "scenario": Scenario,
+    "verified": Verified,
 }
 
 

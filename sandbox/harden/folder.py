@@ -1,4 +1,5 @@
-"""The files of one profile: NAME.recording.json, NAME.profile.toml and the user's NAME.local.toml, side by side."""
+"""The files of one profile, side by side: NAME.recording.json, NAME.profile.toml, the user's NAME.local.toml, and
+NAME.verified.json, the result of its last rerun."""
 
 from __future__ import annotations
 
@@ -9,20 +10,30 @@ import msgspec
 
 from harden.errors import DocumentError, UsageError
 from harden.kernel import atomic_file
+from harden.model.denial import VERIFIED_FORMAT, Verified
 from harden.model.document import encode_json, parse_json, parse_toml
 from harden.model.profile import LOCAL_FORMAT, PROFILE_FORMAT, Local, Profile
 from harden.model.recording import RECORDING_FORMAT, Recording
 from harden.model.scenario import SCENARIO_FORMAT, Scenario
 
-__all__ = ["LOCAL_SUFFIX", "PROFILE_SUFFIX", "RECORDING_SUFFIX", "ProfileFiles", "load_recording", "load_scenario"]
+__all__ = [
+    "LOCAL_SUFFIX",
+    "PROFILE_SUFFIX",
+    "RECORDING_SUFFIX",
+    "VERIFIED_SUFFIX",
+    "ProfileFiles",
+    "load_recording",
+    "load_scenario",
+]
 
 RECORDING_SUFFIX: Final = ".recording.json"
 PROFILE_SUFFIX: Final = ".profile.toml"
 LOCAL_SUFFIX: Final = ".local.toml"
+VERIFIED_SUFFIX: Final = ".verified.json"
 
 
 class ProfileFiles(msgspec.Struct, frozen=True):
-    """Where the three files of the profile `name` are; any of them may not exist."""
+    """Where the files of the profile `name` are; any of them may not exist."""
 
     folder: Path
     name: str
@@ -71,6 +82,11 @@ class ProfileFiles(msgspec.Struct, frozen=True):
         """NAME.local.toml."""
         return self.folder / f"{self.name}{LOCAL_SUFFIX}"
 
+    @property
+    def verified(self) -> Path:
+        """NAME.verified.json."""
+        return self.folder / f"{self.name}{VERIFIED_SUFFIX}"
+
     def load_profile(self, *, trust: bool = False) -> Profile:
         """The generated profile alone; DocumentError when it is not one or not to be trusted."""
         data = atomic_file.read_trusted(self.profile, trust=trust)
@@ -96,6 +112,17 @@ class ProfileFiles(msgspec.Struct, frozen=True):
     def save_recording(self, recording: Recording) -> None:
         """Replace NAME.recording.json, readable by its owner only: it holds arguments and paths of a run."""
         atomic_file.replace(self.recording, encode_json(recording), mode=0o600)
+
+    def load_verified(self) -> Verified | None:
+        """The last rerun's result; None when there is none, or an empty placeholder."""
+        if not self.verified.exists() or self.verified.stat().st_size == 0:
+            return None
+        data = atomic_file.read(self.verified)
+        return parse_json(data, Verified, format=VERIFIED_FORMAT, file=str(self.verified))
+
+    def save_verified(self, verified: Verified) -> None:
+        """Replace NAME.verified.json."""
+        atomic_file.replace(self.verified, encode_json(verified))
 
     def save_profile(self, text: bytes) -> None:
         """Replace NAME.profile.toml with `text`, after reading `text` back as a profile."""

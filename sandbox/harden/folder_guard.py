@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from harden.errors import HardenError
-from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX
+from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX, VERIFIED_SUFFIX
 from harden.kernel import atomic_file
 from harden.launch import cached_plan
 from harden.model.profile import LOCAL_FORMAT
@@ -18,22 +18,29 @@ from harden.model.sandbox import Bind, SandboxSpec
 __all__ = ["guards"]
 
 _PLACEHOLDER: Final = f"""\
-# Yours: additions, removals and [controls] for the profile beside it. No command changes this file.
+# Yours: additions, removals and [controls] for the profile beside it. Only `harden refine` and
+# `harden verify --minimize` add to it, when told to.
 # It was made empty by harden, because the program may write into this folder and must not make one for itself.
 format = "{LOCAL_FORMAT}"
 """
-_SUFFIXES: Final = tuple(os.fsencode(suffix) for suffix in (PROFILE_SUFFIX, RECORDING_SUFFIX, LOCAL_SUFFIX))
+_MISSING: Final = (
+    (LOCAL_SUFFIX, _PLACEHOLDER.encode(), 0o644),
+    (RECORDING_SUFFIX, b"", 0o600),
+    (VERIFIED_SUFFIX, b"", 0o644),
+)
+_SUFFIXES: Final = tuple(os.fsencode(suffix) for suffix in (PROFILE_SUFFIX, *(row[0] for row in _MISSING)))
 
 
 def guards(
     folder: Path, spec: SandboxSpec, *, also: Sequence[Path] = (), inside: bool = True, make_missing: bool = True
 ) -> tuple[Bind, ...]:
-    """Read-only mounts over every profile, recording and local file of `folder` that `spec` would show writable.
+    """Read-only mounts over every file of a profile in `folder` that `spec` would show writable.
 
     A file that is a mount point can be neither written, renamed nor removed (rename(2), EBUSY). `also` names further
-    files to cover. A name that does not exist cannot be covered: with `make_missing` a profile without a recording or a
-    local file gets an empty one where the program could make it. Raises HardenError when a folder above is writable,
-    because the whole folder could be exchanged then, or, unless `inside` is allowed, the folder itself.
+    files to cover. A name that does not exist cannot be covered: with `make_missing` a profile without a recording, a
+    local file or a result of `verify` gets an empty one where the program could make it. Raises HardenError when a
+    folder above is writable, because the whole folder could be exchanged then, or, unless `inside` is allowed, the
+    folder itself.
     """
     real = os.fsencode(os.path.realpath(folder))
     shown = tuple(_shown_writable(spec))
@@ -83,7 +90,7 @@ def _make_missing(folder: bytes) -> None:
         if not name.endswith(os.fsencode(PROFILE_SUFFIX)) or not _is_regular(path):
             continue
         stem = path.removesuffix(os.fsencode(PROFILE_SUFFIX))
-        for suffix, content, mode in ((LOCAL_SUFFIX, _PLACEHOLDER.encode(), 0o644), (RECORDING_SUFFIX, b"", 0o600)):
+        for suffix, content, mode in _MISSING:
             missing = stem + os.fsencode(suffix)
             if os.path.basename(missing) not in names:
                 atomic_file.replace(Path(os.fsdecode(missing)), content, mode=mode)

@@ -24,6 +24,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 COMMANDS: Final[Mapping[str, str]] = {
     "trace": "run a program isolated, record what it does, write its profile",
     "run": "run a program under its profile, enforced by the kernel",
+    "verify": "run a program again under its profile and list what was refused",
+    "refine": "add what a rerun was refused to the profile's local file",
     "probe": "show from the inside what a profile refuses",
     "show": "print a recording or a profile",
     "generate": "make a profile from recordings",

@@ -73,6 +73,8 @@ class Sandbox:
         self.pid = pid
         self.notes: tuple[str, ...] = ()
         """After wait(): what Outcome.changes leaves out."""
+        self.helper_capabilities: frozenset[int] | None = None
+        """What helper commands hold inside; None: what the program may hold."""
         self._cgroup = cgroup
         self._first_id = first_id
         self._status_fd = status_fd
@@ -200,7 +202,10 @@ class Sandbox:
         cgroup = None if self._cgroup is None else self._cgroup.helper_fd
         keyring = any(step.code is Code.KEYRING for step in self.plan.ops)
         streams = (stdin, stdout, stderr)
-        return enter(self.plan.spec, helper, payload=ready.payload, cgroup=cgroup, keyring=keyring, streams=streams)
+        spec = self.plan.spec
+        if self.helper_capabilities is not None:
+            spec = msgspec.structs.replace(spec, capabilities=self.helper_capabilities)
+        return enter(spec, helper, payload=ready.payload, cgroup=cgroup, keyring=keyring, streams=streams)
 
     def close(self) -> None:
         """Kill what is left, wait for it, and remove the cgroups. Safe to call again."""

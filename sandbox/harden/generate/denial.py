@@ -1,0 +1,53 @@
+"""From what a rerun did to what was refused in it. Pure: the same observations give the same denials."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harden.generate.denied_address import denied_addresses
+from harden.generate.denied_call import denied_calls
+from harden.generate.denied_capability import denied_capabilities
+from harden.generate.denied_file import Circumstances, denied_files
+from harden.generate.history import History
+from harden.model.control import Control
+from harden.model.denial import Denial, Refusal
+from harden.model.profile import Profile
+from harden.model.recording import Run
+
+__all__ = ["denials_of"]
+
+
+def denials_of(
+    run: Run,
+    refusals: tuple[Refusal, ...],
+    *,
+    profile: Profile,
+    history: History,
+    on_host: frozenset[str],
+    in_force: frozenset[Control],
+) -> tuple[Denial, ...]:
+    """Everything that was refused in `run`, a run under `profile`, by control and then by program and call.
+
+    `on_host`: those of `denied_file.hidden_candidates` that the host has. `in_force`: the controls that held it.
+    """
+    refused = frozenset((each.executable, each.name, each.result) for each in refusals)
+    capabilities = tuple(denied_capabilities(run, history, refused))
+    around = Circumstances(
+        profile=profile,
+        history=history,
+        on_host=on_host,
+        in_force=in_force,
+        refused_calls=refused,
+        privileged=frozenset((each.executable, each.call) for each in capabilities),
+    )
+    found = (
+        *denied_calls(refusals, run, profile.rights, history),
+        *capabilities,
+        *denied_files(run, around),
+        *denied_addresses(run, profile.rights, history, refused),
+    )
+    return tuple(sorted(found, key=_order))
+
+
+def _order(denial: Denial) -> tuple[str, bytes]:
+    return denial.control or "", msgspec.json.encode(denial, order="sorted")
