@@ -10,9 +10,10 @@ from harden.baseline_source import MergedProfile
 from harden.check.case import ExportState, Surroundings
 from harden.check.policy_chain import Effective
 from harden.errors import HardenError, UnusableInput
-from harden.folder import PROFILE_SUFFIX, RECORDING_SUFFIX, load_recording
+from harden.folder import PROFILE_SUFFIX, RECORDING_SUFFIX, ProfileFiles, load_recording
 from harden.kernel import atomic_file
 from harden.model.coverage import Coverage
+from harden.model.denial import Verdict, profile_digest
 from harden.model.need import serving_needs
 from harden.model.path_text import from_text
 from harden.model.policy import Demand, Export
@@ -35,6 +36,7 @@ def look_around(path: Path, read: MergedProfile, effective: Effective, today: da
     phases = "serving-right" in wanted and bool(demand.forbidden_while_serving)
     counted = "low-coverage" in wanted and demand.min_coverage is not None
     recording = _recording(path) if compared or phases or counted else None
+    problem_of_rerun = _problem_of_rerun(path, profile) if "unverified-profile" in wanted else ""
     return Surroundings(
         generated=read.generated,
         regenerated=_regenerated(recording, profile) if recording and compared else None,
@@ -43,8 +45,22 @@ def look_around(path: Path, read: MergedProfile, effective: Effective, today: da
         digest=_digest(profile.workload.program) if "program-changed" in wanted else None,
         committed=date,
         age_problem=problem,
+        verified=problem_of_rerun is None,
+        verify_problem=problem_of_rerun or "",
         exports=_exports(path, profile, demand) if "stale-export" in wanted else (),
     )
+
+
+def _problem_of_rerun(path: Path, profile: Profile) -> str | None:
+    """Why the result beside the profile does not verify it; empty when there is none, None when it does."""
+    verified = ProfileFiles(path.parent, path.name.removesuffix(PROFILE_SUFFIX)).load_verified()
+    if verified is None:
+        return ""
+    if verified.digest != profile_digest(profile):
+        return "the result of a rerun beside it is for another version of the profile or of its local file"
+    if verified.verdict is Verdict.DENIED:
+        return f"the last rerun failed under it: {verified.denials} denial(s)"
+    return None
 
 
 def _recording(path: Path) -> Recording | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.jobs import HARDEN, environment
+from tests.e2e.jobs import HARDEN, environment, harden
 from tests.e2e.wishes import Wishes
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
@@ -240,3 +240,21 @@ def test_a_signal_to_harden_proves_nothing(wishes: Wishes) -> None:
     assert (process.returncode, out) == (125, "")
     assert "nothing is proven" in err
     assert not (wishes.folder / "app.verified.json").exists()
+
+
+def test_check_knows_what_was_verified(wishes: Wishes) -> None:
+    def findings() -> list[str]:
+        done = harden(
+            "check", "--policy", "strict", "--format", "json", "app.profile.toml", cwd=wishes.folder, check=False
+        )
+        return [each["message"] for each in json.loads(done.stdout)["findings"] if each["id"] == "unverified-profile"]
+
+    wishes.trace(*BASE)
+    assert "there is no result" in findings()[0]
+    wishes.verify()
+    assert findings() == []
+    wishes.local.write_text(wishes.local.read_text() + '[add]\nsyscalls = ["getppid"]\n')
+    assert "another version" in findings()[0]
+    wishes.wish(*BASE, "end 3")
+    wishes.verify()
+    assert "failed" in findings()[0]

@@ -52,7 +52,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Why `committed` is not known, as half a sentence."""
     exports: tuple[ExportState, ...] = ()
     verified: bool = False
-    """Whether the result of a `verify` of this very profile was found."""
+    """Whether the result of a `verify` of this very profile was found, and nothing was refused in it."""
+    verify_problem: str = ""
+    """Why `verified` is false, as half a sentence; empty for no result at all."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""unverified-profile: nobody has run the program under this profile yet, as far as the files say."""
+"""unverified-profile: nobody has run the program under this profile as it is now, as far as the files say."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ __all__ = ["CHECK"]
 
 def _run(case: Case) -> Iterator[Hit]:
     if not case.around.verified and case.demand.verified is not False:
-        yield Hit(message="there is no result of a rerun under this profile beside it")
+        problem = case.around.verify_problem or "there is no result of a rerun under this profile beside it"
+        yield Hit(message=problem)
 
 
 CHECK: Final = Check(
@@ -22,10 +23,9 @@ CHECK: Final = Check(
     severity=Severity.INFO,
     title="the profile was not verified",
     why="A profile that nobody has run the program under is a guess: it may refuse what the program needs.",
-    fix="Run the program under it (`harden run -p PROFILE`) before it is deployed. This version of harden writes no "
-    "result of "
-    "such a rerun into a file, so every profile is reported; switch the check off, or leave it as the reminder that "
-    "it is.",
+    fix="Run `harden verify -p PROFILE` and commit the NAME.verified.json that it writes; add what was refused with "
+    "`harden refine`. The result is for exactly this profile and its NAME.local.toml: verify again after a change. It "
+    "is a note by whoever committed it, not a proof to somebody who does not trust them.",
     needs=(Facet.PROFILE,),
     run=_run,
 )
