@@ -34,7 +34,7 @@ from harden.model.path_text import from_text
 from harden.model.profile import Profile
 from harden.model.recording import GapKind, Run, RunStatus
 from harden.model.scenario import SCENARIO_FORMAT, Scenario
-from harden.program_streams import ProgramStreams
+from harden.output_watch import OutputWatch
 from harden.scenario_run import ScenarioFailed, drive
 from harden.signal_relay import forwarding
 from harden.trace import Observations, Recorder, build_run
@@ -148,7 +148,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
             writer = output.writer if output else sys.stderr.fileno()
             sandbox = stack.enter_context(start(prepared.plan, stdout=writer, stderr=writer))
             if output:
-                output.close_program_side()
+                output.close_writer()
             # A helper gets what it had while the program was recorded, not the little that the program got by with.
             sandbox.helper_capabilities = frozenset(
                 int(Capability[name]) for name in (*self.profile.workload.capabilities, *_held(prepared.profile))
@@ -165,16 +165,16 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
             ending = self._attend(sandbox, ready, output, tell)
             return ending, recorder.stop() if recorder else None
 
-    def _watch(self, stack: ExitStack, printed: BinaryIO | None) -> ProgramStreams | None:
+    def _watch(self, stack: ExitStack, printed: BinaryIO | None) -> OutputWatch | None:
         text = self.scenario.ready.text if self.scenario and self.scenario.ready else None
         if text is None and printed is None:
             return None
-        streams = ProgramStreams(sys.stderr.buffer if printed is None else printed, text=text)
+        streams = OutputWatch(text, sys.stderr.buffer if printed is None else printed)
         stack.callback(streams.join)
         return streams
 
     def _attend(
-        self, sandbox: Sandbox, ready: Ready, output: ProgramStreams | None, tell: Callable[[str], None]
+        self, sandbox: Sandbox, ready: Ready, output: OutputWatch | None, tell: Callable[[str], None]
     ) -> _Ending:
         spec, failure = sandbox.plan.spec, ""
         variables = dict(os.fsdecode(entry).split("=", 1) for entry in spec.environment)
@@ -186,12 +186,10 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
                         self.scenario,
                         sandbox,
                         init_pid=ready.init_pid,
-                        payload_pid=ready.payload_pid,
                         environment=variables,
                         cwd=spec.cwd,
                         output=output,
                         ready=self.scenario.ready,
-                        perturbation=None,
                         when_ready=_nothing_to_do,
                         tell=tell,
                     )

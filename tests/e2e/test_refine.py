@@ -65,7 +65,11 @@ def test_yes_is_not_yes_to_what_is_dangerous(wishes: Wishes) -> None:
     assert "GUARDED: /etc/shadow" in done.stderr
     assert wishes.harden("refine", "--yes", "--allow-risk", "critical").returncode == 0
     refined = tomllib.loads(wishes.local.read_text())["refined"]
-    assert refined == {"syscalls": ["ptrace", "getppid"], "files": {"/etc/shadow": "read"}}
+    assert refined == {
+        "syscalls": ["ptrace", "getppid"],
+        "arguments": {"ptrace": [["PTRACE_TRACEME"]]},
+        "files": {"/etc/shadow": "read"},
+    }
 
 
 def test_a_lower_level_adds_less(wishes: Wishes) -> None:

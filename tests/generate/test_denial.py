@@ -172,11 +172,11 @@ def test_no_rule_shows_what_is_private(path):
 
 
 def test_the_working_folder_is_shown_even_below_tmp():
-    recorded = run(workload={"cwd": "/tmp/work"})
-    seen = run(workload={"cwd": "/tmp/work"}, files=(file("/tmp/work/x", "read", result="ENOENT"),))
+    recorded = run(workload={"cwd": "/tmp/here"})
+    seen = run(workload={"cwd": "/tmp/here"}, files=(file("/tmp/here/x", "read", result="ENOENT"),))
     profile = recordings.profile_of(recorded)
-    found = only(denials(seen, profile=profile, recorded=recorded, on_host=("/tmp/work/x",)))
-    assert found.add == LocalRights(files={"/tmp/work/x": "read"})
+    found = only(denials(seen, profile=profile, recorded=recorded, on_host=("/tmp/here/x",)))
+    assert found.add == LocalRights(files={"/tmp/here/x": "read"})
 
 
 def test_read_only_is_the_view():
