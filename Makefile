@@ -12,6 +12,7 @@ BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang l
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
 BENCH_PACKAGES := bubblewrap crun runc firejail
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl \
+	systemd crun runc bubblewrap podman secilc selinux-utils \
 	memcached libmemcached-tools postgresql
 
 .PHONY: help venv build demo test test-escape bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages

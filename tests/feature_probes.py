@@ -174,6 +174,15 @@ FEATURES: Final[dict[str, Feature]] = {
     "apparmor": Feature(_apparmor, "as root on a kernel with AppArmor enabled; `make test-vm` boots one"),
     "guests-done": Feature(lambda: "HARDEN_GUESTS_DONE" in os.environ, "`make test-vm` runs it after its guests"),
     "guest": Feature(lambda: "HARDEN_GUEST" in os.environ, "`make test-vm` runs it in a virtual machine"),
+    "systemd-analyze": Feature(_program("systemd-analyze"), "apt-get install systemd"),
+    "secilc": Feature(_program("secilc"), "apt-get install secilc"),
+    "selabel": Feature(_program("selabel_lookup"), "apt-get install selinux-utils"),
+    "bwrap": Feature(
+        lambda: _runs("bwrap", "--ro-bind", "/", "/", "true"), "apt-get install bubblewrap; allow user namespaces"
+    ),
+    "crun": Feature(_program("crun"), "apt-get install crun"),
+    "runc": Feature(_program("runc"), "apt-get install runc"),
+    "podman": Feature(_program("podman"), "apt-get install podman"),
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),

@@ -15,6 +15,7 @@ from harden.model.document import schema
 from harden.model.policy import Policy
 from harden.model.profile import Local, Profile
 from harden.model.recording import Recording
+from harden.model.runtime_calls import Runtimes
 from harden.model.scenario import Scenario
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "profiles/schema"
@@ -27,6 +28,7 @@ TYPES: Final[dict[str, type[msgspec.Struct]]] = {
     "policy": Policy,
     "profile": Profile,
     "recording": Recording,
+    "runtimes": Runtimes,
     "scenario": Scenario,
     "verified": Verified,
 }

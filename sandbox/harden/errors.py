@@ -13,6 +13,7 @@ __all__ = [
     "DocumentError",
     "HardenError",
     "IncompleteRecording",
+    "Inexpressible",
     "KernelError",
     "NotExecutable",
     "ProgramNotFound",
@@ -79,6 +80,10 @@ class NotExecutable(HardenError):
     """The workload's program exists but cannot be executed (status 126, as a shell gives)."""
 
     exit_status = 126
+
+
+class Inexpressible(HardenError):
+    """A format cannot hold what has to be in it, such as a command that is not UTF-8 in JSON."""
 
 
 class UnusableInput(HardenError):

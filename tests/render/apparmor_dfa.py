@@ -24,10 +24,17 @@ class FileRules:
 
     def permissions(self, path: bytes) -> int:
         """What everybody else than the owner may do with `path`."""
+        return (self._accepted(path) >> 14) & 0x3FFF
+
+    def owner_permissions(self, path: bytes) -> int:
+        """What the owner of `path` may do with it."""
+        return self._accepted(path) & 0x3FFF
+
+    def _accepted(self, path: bytes) -> int:
         state = 1
         for byte in path:
             state = self._step(state, byte)
-        return (self.tables[ACCEPT][state] >> 14) & 0x3FFF
+        return self.tables[ACCEPT][state]
 
     def _step(self, state: int, byte: int) -> int:
         tables = self.tables

@@ -79,8 +79,9 @@ def test_policy_allows_what_was_seen_and_nothing_else():
     policy = compiled(text)
     assert policy.permissions(b"/etc/app/app.conf") & 0x7F == READ
     assert policy.permissions(b"/var/log/app/app.log") & 0x7F == APPEND
-    assert policy.permissions(b"/srv/app/data") & 0x7F == READ | WRITE | APPEND
-    assert policy.permissions(b"/srv/app/temp-17.db") & WRITE
+    assert policy.owner_permissions(b"/srv/app/data") & 0x7F == READ | WRITE | APPEND
+    assert policy.owner_permissions(b"/srv/app/temp-17.db") & WRITE
+    assert policy.permissions(b"/srv/app/data") & 0x7F == 0, "what the program made is its own"
     assert policy.permissions(b"/proc/4711/status") & 0x7F == READ
     assert policy.permissions(b"/usr/bin/app") & (READ | EXEC | MMAP) == READ | EXEC | MMAP
     for path in (
@@ -106,7 +107,7 @@ def test_permissions_of_operations():
             file("/srv/app/wa", "write", "append"),
         ).content
     )
-    assert policy.permissions(b"/srv/app/d/") & 0x7F == READ | WRITE | APPEND
+    assert policy.owner_permissions(b"/srv/app/d/") & 0x7F == READ | WRITE | APPEND
     assert policy.permissions(b"/srv/app/d") == 0
     assert policy.permissions(b"/srv/app/l") & 0x7F == LINK
     assert policy.permissions(b"/srv/app/k") & 0x7F == LOCK
@@ -174,3 +175,64 @@ def test_label_holds_nothing_special():
 def test_template_refuses_what_nobody_quoted():
     with pytest.raises(TypeError, match="was not quoted"):
         fill("{{ path }}", {"path": "/etc/passwd r, /etc/shadow"})
+
+
+def test_mounts_are_ruled_where_the_profile_has_the_call():
+    rendered = render(syscalls=(syscall("mount"), syscall("pivot_root")))
+    lines = [line.strip() for line in rendered.content.decode().splitlines()]
+    assert {"mount,", "pivot_root,"} <= set(lines)
+    assert "umount," not in lines
+    assert any(warning.startswith("mount: every one") for warning in rendered.warnings)
+
+
+@pytest.mark.requires("apparmor-parser")
+def test_what_the_program_made_is_its_owners():
+    made, taken = file("/srv/app/made", "create", "write"), file("/srv/app/given", "create", "chown")
+    policy = compiled(render(made, taken, file("/srv/app/found", "write")).content)
+    assert policy.owner_permissions(b"/srv/app/made") & WRITE
+    assert policy.permissions(b"/srv/app/made") == 0
+    assert policy.permissions(b"/srv/app/given") & WRITE
+    assert policy.permissions(b"/srv/app/found") & WRITE
+    changing = compiled(render(made, syscalls=(syscall("setuid"),)).content)
+    assert changing.permissions(b"/srv/app/made") & WRITE, "it may have been another user when it made it"
+    over = compiled(render(made, capabilities=(capability("CAP_DAC_OVERRIDE"),)).content)
+    assert over.permissions(b"/srv/app/made") & WRITE
+
+
+def test_rules_of_the_fourth_abi_are_for_parsers_that_have_them():
+    profile = profile_of(
+        run(
+            syscalls=(syscall("unshare"), syscall("mq_open")),
+            arguments=(arguments("unshare", (0x10000000,)),),
+        )
+    )
+    template = shipped.text("templates/apparmor.j2")
+    third, fourth = (render_apparmor(profile, template, parser=(major, 0)).content.decode() for major in (3, 4))
+    for rule in ("userns create,", "mqueue type=posix,"):
+        assert rule not in third
+        assert f"  {rule}\n" in fourth
+    assert "abi <abi/3.0>," in third
+    assert "abi <abi/4.0>," in fourth
+    assert "userns" not in render_apparmor(profile_of(run()), template, parser=(4, 0)).content.decode()
+
+
+@pytest.mark.requires("apparmor-parser")
+def test_children_are_profiles_of_their_own():
+    profile = profile_of(
+        run(files=(file("/usr/bin/sh", "exec"), file("/usr/bin.sh", "exec"), file("/usr/bin/a b", "exec")))
+    )
+    children = dict.fromkeys(("/usr/bin/sh", "/usr/bin.sh", "/usr/bin/a b"), profile.rights)
+    rendered = render_apparmor(profile, shipped.text("templates/apparmor.j2"), children=children)
+    check(rendered.content)
+    names = subprocess.run([*PARSER, "-N"], input=rendered.content, capture_output=True, check=True).stdout.split()
+    assert set(names) == {
+        b"harden.app",
+        b"harden.app//usr.bin.a.b",
+        b"harden.app//usr.bin.sh",
+        b"harden.app//usr.bin.sh_",
+    }
+    text = rendered.content.decode()
+    main, child = text.split('profile "harden.app//usr.bin.sh" {')
+    assert '"/usr/bin/sh" cx -> "usr.bin.sh_",' in main
+    assert '"/usr/bin/a\\040b" px -> "harden.app//usr.bin.a.b",' in child.split("\n}")[0]
+    assert any("no_new_privs" in warning for warning in rendered.warnings)

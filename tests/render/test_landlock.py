@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 from harden.model.local_merge import merge_local
 from harden.model.profile import Local, LocalRights
+from harden.model.recording import FileOperation
 from harden.model.sandbox import LandlockRules
 from harden.render.landlock import landlock_rules, render_landlock
 from harden.render.landlock_access import FileAccess, Scope
+from tests.conftest import ROOT
 from tests.recordings import PROGRAM, file, profile_of, run, socket
 
 
@@ -137,6 +140,32 @@ def test_abstract_sockets_outside_are_reached_only_if_named():
     bind = socket("bind", "AF_UNIX", "SOCK_STREAM", address="@x")
     assert rules(sockets=(connect,)).scoped == Scope.SIGNAL
     assert rules(sockets=(connect, bind)).scoped == Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET
+
+
+def test_json_keeps_to_the_fields_of_landlockconfig():
+    schema = json.loads((ROOT / "tests/data/landlockconfig.json").read_text())
+    every = tuple(file(f"/srv/{operation}/x", operation) for operation in FileOperation)
+    ports = (
+        socket("bind", "AF_INET", "SOCK_STREAM", address="0.0.0.0", port=80),
+        socket("connect", "AF_INET", "SOCK_STREAM", address="127.0.0.1", port=0),
+        socket("connect", "AF_UNIX", "SOCK_STREAM", address="@x"),
+    )
+    for profile in (profile_of(run()), profile_of(run(files=every)), profile_of(run(sockets=ports))):
+        document = json.loads(render_landlock(profile).content)
+        jsonschema.Draft202012Validator(schema).validate(document)
+
+
+def test_no_ports_are_no_empty_lists():
+    """landlockconfig refuses a file with an empty list, which would then restrict nothing."""
+    ports = (
+        socket("bind", "AF_INET", "SOCK_STREAM", address="0.0.0.0", port=0),
+        *(socket(word, "AF_INET", "SOCK_STREAM", address="127.0.0.1", port=44935) for word in ("bind", "connect")),
+    )
+    local = Local(format="harden-local/1", add=LocalRights(network=("bind tcp 0.0.0.0:*", "connect tcp 0.0.0.0:*")))
+    document = json.loads(render_landlock(merge_local(profile_of(run(sockets=ports)), local)).content)
+    assert "handledAccessNet" not in document["ruleset"][0]
+    schema = json.loads((ROOT / "tests/data/landlockconfig.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(document)
 
 
 def test_json_names_the_rights_and_says_what_is_wider():

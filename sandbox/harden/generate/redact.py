@@ -12,11 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from harden.model.recording import Run
-from harden.model.workload import Workload
+from harden.model.workload import MASK, Workload
 
 __all__ = ["MASK", "is_masked", "redact_command", "redact_run", "redact_text", "redact_workload"]
-
-MASK: Final = "[masked]"
 
 _WORDS: Final = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|auth|api[-_.]?key|access[-_.]?key|private[-_.]?key|"

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 from harden.errors import DocumentError, KernelError
 
-__all__ = ["MAX_BYTES", "read", "read_trusted", "replace", "replacing"]
+__all__ = ["MAX_BYTES", "make_folder", "read", "read_trusted", "replace", "replacing"]
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """A document larger than this is refused before it is read."""
@@ -54,6 +54,14 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder where none is, and those above it; KernelError names the call that failed."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KernelError(f"mkdir({str(path)!r}, 0777)", error.errno or 0, hint="choose another folder") from None
 
 
 def read(path: Path) -> bytes:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 
-__all__ = ["StoredBind", "Workload"]
+__all__ = ["MASK", "StoredBind", "Workload"]
+
+MASK: Final = "[masked]"
+"""What stands in arguments and values where a secret was."""
 
 
 class StoredBind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):

@@ -1,29 +1,42 @@
 """AppArmor: one profile per program, in which everything it executes runs too (`ix`).
 
-Under no_new_privs the kernel refuses to enter another profile at execve, so there are no child profiles. Written for
-`abi/3.0`, the oldest that every supported parser has. Source: apparmor.d(5).
+Under no_new_privs the kernel refuses to enter another profile at execve, so child profiles are an option. Written for
+`abi/3.0`, the oldest that every supported parser has, unless asked for 4.0. Source: apparmor.d(5).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from harden.model.network_rule import NetworkOperation, NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
 from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation
-from harden.model.syscall_argument_names import ADDRESS_FAMILIES, SOCKET_TYPES
-from harden.render.apparmor_path import expression, quoted_name
+from harden.render.ability import has_files, has_network, is_granted, namespaces
+from harden.render.apparmor_network import networks, unix
+from harden.render.apparmor_path import expression, quoted_name, quoted_pattern
 from harden.render.quoted import Quoted, fill
-from harden.render.rendered import Rendered
+from harden.render.rendered import Limit, Rendered
 
-__all__ = ["apparmor_label", "labelled_apparmor", "render_apparmor"]
+__all__ = ["LIMITS", "apparmor_label", "labelled_apparmor", "render_apparmor"]
+
+
+def _needs_fourth(profile: Profile) -> bool:
+    return is_granted(profile.rights, "mq_open", "unshare", "setns", "clone", "clone3")
+
+
+LIMITS: Final = (
+    Limit("system calls and their arguments, and what a mount is about"),
+    Limit("stat, utime, xattr, ioctl: AppArmor does not mediate them", has_files),
+    Limit("network addresses and ports: families and types of sockets are ruled", has_network),
+    Limit("user namespaces and POSIX message queues before abi 4.0: --parser 4.0 rules them", _needs_fourth),
+)
 
 _LABEL_NAME_CHARS: Final = 64
 _LABEL_DIGEST_CHARS: Final = 32
@@ -61,18 +74,53 @@ _UNATTACHED: Final = (
     "the AppArmor profile of a container)"
 )
 """By its path it would confine every use of the program on the host, such as each /usr/bin/sh."""
+_NO_TRANSITION: Final = (
+    "under no_new_privs the kernel refuses the transition to a child profile: start it without, and mind that every "
+    "descriptor that is handed over is checked again"
+)
 _SELF: Final = re.compile(r"/proc/(?:self|thread-self)(?=/|$)")
 
-_FAMILIES: Final = frozenset(name.removeprefix("AF_").lower() for name in ADDRESS_FAMILIES.values()) - frozenset(
-    {"unspec", "unix", "decnet", "mctp"}
+_TO_NAMESPACE: Final = (("mount", "mount"), ("umount2", "umount"), ("pivot_root", "pivot_root"))
+_QUEUE: Final = ("mq_open", "mqueue type=posix")
+"""Rules for queues of System V are parsed, but no kernel enforces them (apparmor_parser --warn=rule-not-enforced)."""
+_MAKES: Final = frozenset({FileOperation.CREATE, FileOperation.MKDIR, FileOperation.MKFIFO, FileOperation.MKSOCK})
+_MAY_CHANGE_OWNER: Final = frozenset({FileOperation.CHOWN, FileOperation.LINK, FileOperation.REFER})
+_ACTS_AS_OTHERS: Final = frozenset(
+    {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_SETUID", "CAP_SYS_ADMIN"}
 )
-"""The families that a `network` rule of abi 3.0 knows; unix has rules of its own."""
-_TYPES: Final = frozenset({"stream", "dgram", "seqpacket", "rdm", "raw", "packet"})
+_FOURTH: Final = (4, 0)
 
 
 class _File(msgspec.Struct, frozen=True):
+    owner: Quoted
     path: Quoted
     permissions: Quoted
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """What is between the braces of one profile."""
+
+    label: Quoted
+    capabilities: list[Quoted]
+    rules: list[Quoted]
+    files: list[_File]
+
+
+class _Label(msgspec.Struct, frozen=True):
+    """The names of a profile and of its children."""
+
+    own: str
+    children: Mapping[bytes, str]
+    """By executable."""
+
+    def of(self, executable: bytes) -> str:
+        """The whole name of a child."""
+        return f"{self.own}//{self.children[executable]}"
+
+    @property
+    def peer(self) -> Quoted:
+        """All processes of the program, whichever of the profiles they are in."""
+        return quoted_pattern(self.own, "{,//*}") if self.children else Quoted("@{profile_name}")
 
 
 def apparmor_label(profile: Profile) -> str:
@@ -87,41 +135,116 @@ def labelled_apparmor(profile: Profile, template: str) -> tuple[str, bytes]:
     return label, render_apparmor(profile, template, label=label).content
 
 
-def render_apparmor(profile: Profile, template: str, *, label: str | None = None) -> Rendered:
-    """The text of an AppArmor profile; `template` is the content of templates/apparmor.j2."""
-    rights = profile.rights
-    label = apparmor_label(profile) if label is None else label
-    warnings: list[str] = [f"{label} {_UNATTACHED}"]
+def render_apparmor(
+    profile: Profile,
+    template: str,
+    *,
+    label: str | None = None,
+    children: Mapping[str, Rights] = MappingProxyType({}),
+    parser: tuple[int, int] = (3, 0),
+) -> Rendered:
+    """The text of an AppArmor profile; `template` is the content of templates/apparmor.j2.
+
+    `children`: by path text of an executable, the rights of a profile that it runs in.
+    """
+    own = apparmor_label(profile) if label is None else label
+    warnings: list[str] = [f"{own} {_UNATTACHED}"]
+    if children:
+        warnings.append(_NO_TRANSITION)
+    names = _child_names(sorted(children))
+    labels = _Label(own, names)
+    main = _body(quoted_name(own.encode()), profile.rights, labels, None, parser, warnings)
+    nested = [
+        _body(quoted_name(labels.of(from_text(path)).encode()), rights, labels, from_text(path), parser, warnings)
+        for path, rights in sorted(children.items())
+    ]
     text = fill(
         template,
         {
             "title": Quoted(f"the profile {_UNKNOWN_IN_LABEL.sub('_', profile.name)}"),
-            "label": quoted_name(label.encode()),
-            "capabilities": [
-                Quoted(capability.name.removeprefix("CAP_").lower()) for capability in sorted(rights.all_capabilities())
-            ],
-            "networks": [*_networks(rights, warnings), *_unix(rights)],
-            "processes": list(_processes(rights)),
-            "files": list(_files(rights, warnings)),
+            "abi": Quoted("4.0" if parser >= _FOURTH else "3.0"),
+            "profiles": [main, *nested],
         },
     )
-    return Rendered(content=text.encode("ascii"), warnings=tuple(warnings))
+    return Rendered(content=text.encode("ascii"), warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _files(rights: Rights, warnings: list[str]) -> Iterator[_File]:
+def _child_names(paths: list[str]) -> dict[bytes, str]:
+    names: dict[bytes, str] = {}
+    for path in paths:
+        name = _UNKNOWN_IN_LABEL.sub(".", path.strip("/"))
+        while name in names.values():
+            name += "_"
+        names[from_text(path)] = name
+    return names
+
+
+def _body(
+    name: Quoted, rights: Rights, label: _Label, executable: bytes | None, parser: tuple[int, int], warnings: list[str]
+) -> _Body:
+    return _Body(
+        label=name,
+        capabilities=[
+            Quoted(capability.name.removeprefix("CAP_").lower()) for capability in sorted(rights.all_capabilities())
+        ],
+        rules=[
+            *networks(rights, warnings),
+            *unix(rights, label.peer),
+            *_namespace_rules(rights, parser, warnings),
+            *_processes(rights, label.peer),
+        ],
+        files=list(_files(rights, label, executable, warnings)),
+    )
+
+
+def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: list[str]) -> Iterator[_File]:
     wanted: dict[str, frozenset[FileOperation]] = {}
     for pattern, operations in rights.all_files():
         text = _SELF.sub("/proc/@{pid}", pattern.text)
         if text != pattern.text and any(operation in _PERMISSIONS for operation in operations):
             warnings.append(f"{pattern.text}: granted as {text}, AppArmor sees the number behind self")
         wanted[text] = wanted.get(text, frozenset()) | operations
+    acts_as_itself = _acts_as_itself(rights)
     for text in sorted(wanted):
         pattern, operations = PathPattern.parse(text), wanted[text]
         if FileOperation.UNLINK in operations and FileOperation.READ not in operations:
             warnings.append(f"{text}: may also be read, AppArmor asks for that where a file is renamed")
+        made = operations & _MAKES and not operations & _MAY_CHANGE_OWNER
+        owner = Quoted("owner " if made and acts_as_itself else "")
         for suffix, permissions in _forms(operations):
             if permissions and not (text == "/" and not suffix):
-                yield _File(expression(pattern, suffix=suffix), Quoted(permissions))
+                shown = _transition(permissions, pattern, label, executable)
+                yield _File(owner, expression(pattern, suffix=suffix), shown)
+
+
+def _acts_as_itself(rights: Rights) -> bool:
+    """Whether what the program made is sure to be its own still: it runs as one user and gives nothing away."""
+    names = {capability.name for capability in rights.all_capabilities()}
+    return not names & _ACTS_AS_OTHERS and not is_granted(rights, "setuid", "setreuid", "setresuid", "setfsuid")
+
+
+def _transition(permissions: str, pattern: PathPattern, label: _Label, executable: bytes | None) -> Quoted:
+    """`ix`, or into the child profile of the executable; a child starts others in their profiles, beside its own."""
+    child = label.children.get(pattern.path) if pattern.is_literal else None
+    if child is None or pattern.path == executable or "ix" not in permissions:
+        return Quoted(permissions)
+    kind, target = ("cx", child) if executable is None else ("px", label.of(pattern.path))
+    return Quoted(f"{permissions.replace('ix', kind)} -> {quoted_name(target.encode())}")
+
+
+def _namespace_rules(rights: Rights, parser: tuple[int, int], warnings: list[str]) -> Iterator[Quoted]:
+    """Mounts have rules of their own in every abi, user namespaces and message queues from 4.0 on."""
+    for call, rule in _TO_NAMESPACE:
+        if is_granted(rights, call):
+            warnings.append(f"{rule}: every one is allowed, what it is about is not in the profile")
+            yield Quoted(rule)
+    if parser < _FOURTH:
+        return
+    if "user" in namespaces(rights):
+        yield Quoted("userns create")
+    call, rule = _QUEUE
+    if is_granted(rights, call):
+        yield Quoted(rule)
 
 
 def _forms(operations: frozenset[FileOperation]) -> Iterator[tuple[str, str]]:
@@ -144,63 +267,10 @@ def _permissions(operations: frozenset[FileOperation]) -> str:
     return "".join(letter for letter in _PERMISSION_ORDER if letter in letters)
 
 
-def _networks(rights: Rights, warnings: list[str]) -> Iterator[Quoted]:
-    """AppArmor rules sockets by family and type, also where they are only made."""
-    sockets = {(rule.family, rule.type) for rule in rights.all_network()}
-    for call in ("socket", "socketpair"):
-        if call not in rights.all_syscalls():
-            continue
-        values = rights.argument_values(call)
-        if values is None or any(None in value[:2] for value in values):
-            warnings.append(f"every kind of socket is allowed, because {call} is granted with any arguments")
-            yield Quoted("network")
-            continue
-        sockets |= {(_named(ADDRESS_FAMILIES, value[0]), _named(SOCKET_TYPES, value[1])) for value in values}
-    for family, type_ in sorted(sockets - {("AF_UNIX", type_) for _, type_ in sockets}):
-        name, kind = family.removeprefix("AF_").lower(), type_.removeprefix("SOCK_").lower()
-        if name in _FAMILIES and kind in _TYPES:
-            yield Quoted(f"network {name} {kind}")
-        else:
-            warnings.append(f"{family}/{type_}: left out, abi 3.0 has no name for it")
-
-
-def _named(names: object, value: int | None) -> str:
-    return str(names.get(value, value)) if hasattr(names, "get") else str(value)
-
-
-_LOCAL: Final = "create, bind, listen, shutdown, getattr, setattr, getopt, setopt"
-_PEER: Final = "accept, connect, send, receive"
-
-
-def _unix(rights: Rights) -> Iterator[Quoted]:
-    """Sockets between the program's own processes, and the abstract names of the profile; paths are file rules."""
-    types = {rule.type for rule in rights.all_network() if rule.family == "AF_UNIX"}
-    for call in ("socket", "socketpair"):
-        for value in rights.argument_values(call) or ():
-            if _named(ADDRESS_FAMILIES, value[0]) == "AF_UNIX":
-                types.add(_named(SOCKET_TYPES, value[1]))
-    for kind in sorted(type_.removeprefix("SOCK_").lower() for type_ in types):
-        if kind in _TYPES:
-            yield Quoted(f"unix ({_LOCAL}) type={kind} addr=none")
-            yield Quoted(f"unix ({_PEER}) type={kind} peer=(label=@{{profile_name}})")
-    yield from sorted({rule for network in rights.all_network() for rule in _abstract(network)})
-
-
-def _abstract(rule: NetworkRule) -> Iterator[Quoted]:
-    kind = rule.type.removeprefix("SOCK_").lower()
-    if rule.family != "AF_UNIX" or not rule.address.startswith("@") or kind not in _TYPES:
-        return
-    name = quoted_name(from_text(rule.address[1:])).replace('"', '"@', 1)
-    if rule.operation is NetworkOperation.BIND:
-        yield Quoted(f"unix ({_LOCAL}, {_PEER}) type={kind} addr={name}")
-    else:
-        yield Quoted(f"unix ({_PEER}) type={kind} peer=(addr={name})")
-
-
-def _processes(rights: Rights) -> Iterator[Quoted]:
+def _processes(rights: Rights, peer: Quoted) -> Iterator[Quoted]:
     """Signals and /proc between the program's own processes, and signals from the launcher, which is unconfined."""
-    yield Quoted("signal (send, receive) peer=@{profile_name}")
+    yield Quoted(f"signal (send, receive) peer={peer}")
     yield Quoted("signal (receive) peer=unconfined")
     access = "trace, tracedby, read, readby" if "ptrace" in rights.all_syscalls() else "read, readby"
     if "ptrace" in access or any(pattern.text.startswith("/proc/@{") for pattern, _ in rights.all_files()):
-        yield Quoted(f"ptrace ({access}) peer=@{{profile_name}}")
+        yield Quoted(f"ptrace ({access}) peer={peer}")

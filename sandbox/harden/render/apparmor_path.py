@@ -11,7 +11,7 @@ from typing import Final
 from harden.model.path_pattern import PathPattern
 from harden.render.quoted import Quoted
 
-__all__ = ["expression", "quoted_name"]
+__all__ = ["expression", "quoted_name", "quoted_pattern"]
 
 _PLAIN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:%~")
 
@@ -59,3 +59,8 @@ def expression(pattern: PathPattern, *, suffix: str = "") -> Quoted:
 def quoted_name(name: bytes) -> Quoted:
     """A name that is no pattern, quoted."""
     return Quoted(f'"{_escape(name)}"')
+
+
+def quoted_pattern(name: str, pattern: str) -> Quoted:
+    """A name followed by an AARE of ours, quoted."""
+    return Quoted(f'"{_escape(name.encode())}{pattern}"')

@@ -6,14 +6,15 @@ import json
 from typing import Final
 
 from harden.model.profile import Profile
-from harden.render.rendered import Rendered
+from harden.render.rendered import Limit, Rendered
 
-__all__ = ["render_capabilities"]
+__all__ = ["LIMITS", "SETS", "render_capabilities"]
 
-_SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
+LIMITS: Final = (Limit("everything but capabilities"),)
+SETS: Final = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
 
 def render_capabilities(profile: Profile) -> Rendered:
     """All five sets hold what the profile grants, so that it survives an execve by any user."""
     names = sorted(capability.name for capability in profile.rights.all_capabilities())
-    return Rendered(content=json.dumps(dict.fromkeys(_SETS, names), indent=2).encode() + b"\n")
+    return Rendered(content=json.dumps(dict.fromkeys(SETS, names), indent=2).encode() + b"\n")

@@ -8,10 +8,35 @@ from typing import Final
 import msgspec
 
 from harden import shipped
-from harden.model.profile import Profile
-from harden.render.rendered import Rendered
+from harden.model.arch import Arch
+from harden.model.profile import Profile, Rights
+from harden.model.runtime_calls import Runtime
+from harden.render.rendered import Limit, Rendered
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "PLAIN", "Format", "Options", "Renderer"]
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What an export can be asked for beside its format."""
+
+    runtime: Runtime | None = None
+    """Add what this container runtime calls itself."""
+    arch: Arch | None = None
+    """Write for this architecture, whatever the profile was recorded on."""
+    children: Mapping[str, Rights] = {}
+    """By executable that the program starts: the rights of a profile of its own."""
+    parser: tuple[int, int] = (3, 0)
+    """The version of apparmor_parser that has to take the text."""
+
+
+PLAIN: Final = Options()
+
+
+class Renderer(msgspec.Struct, frozen=True):
+    """What is in the module of a format."""
+
+    limits: tuple[Limit, ...]
+    render: Callable[[Profile, Options], Rendered]
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,47 +46,156 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     suffix: str
     """What the names of such files end in."""
     description: str
-    render: Callable[[Profile], Rendered]
+    load: Callable[[], Renderer]
+    options: frozenset[str] = frozenset()
+    """The fields of `Options` that it takes."""
+
+    def render(self, profile: Profile, options: Options = PLAIN) -> Rendered:
+        """The file, with what the format cannot express of this profile among the warnings."""
+        notes: tuple[str, ...] = ()
+        if options.arch and "arch" in self.options:
+            from harden.render.foreign_arch import on_arch
+
+            profile, notes = on_arch(profile, options.arch)
+        if options.runtime and "runtime" in self.options:
+            from harden.render.runtime_rights import with_runtime
+
+            profile, added = with_runtime(profile, options.runtime)
+            notes += added
+        renderer = self.load()
+        rendered = renderer.render(profile, options)
+        limits = tuple(f"cannot express: {limit.text}" for limit in renderer.limits if limit.applies(profile))
+        return msgspec.structs.replace(rendered, warnings=(*limits, *notes, *rendered.warnings))
 
 
-def _seccomp(profile: Profile) -> Rendered:
-    from harden.render.seccomp import render_seccomp
+def _seccomp() -> Renderer:
+    from harden.render.seccomp import LIMITS, render_seccomp
 
-    return render_seccomp(profile)
-
-
-def _bpf(profile: Profile) -> Rendered:
-    from harden.render.seccomp_bpf import render_bpf
-
-    return render_bpf(profile)
+    return Renderer(LIMITS, lambda profile, _: render_seccomp(profile))
 
 
-def _apparmor(profile: Profile) -> Rendered:
-    from harden.render.apparmor import render_apparmor
+def _bpf() -> Renderer:
+    from harden.render.seccomp_bpf import LIMITS, render_bpf
 
-    return render_apparmor(profile, shipped.text("templates/apparmor.j2"))
-
-
-def _capabilities(profile: Profile) -> Rendered:
-    from harden.render.capabilities import render_capabilities
-
-    return render_capabilities(profile)
+    return Renderer(LIMITS, lambda profile, _: render_bpf(profile))
 
 
-def _landlock(profile: Profile) -> Rendered:
-    from harden.render.landlock import render_landlock
+def _bubblewrap_filter() -> Renderer:
+    from harden.render.bubblewrap import FILTER_LIMITS, render_bubblewrap_filter
 
-    return render_landlock(profile)
+    return Renderer(FILTER_LIMITS, lambda profile, _: render_bubblewrap_filter(profile))
 
+
+def _apparmor() -> Renderer:
+    from harden.render.apparmor import LIMITS, render_apparmor
+
+    template = shipped.text("templates/apparmor.j2")
+    return Renderer(
+        LIMITS,
+        lambda profile, options: render_apparmor(profile, template, children=options.children, parser=options.parser),
+    )
+
+
+def _capabilities() -> Renderer:
+    from harden.render.capabilities import LIMITS, render_capabilities
+
+    return Renderer(LIMITS, lambda profile, _: render_capabilities(profile))
+
+
+def _landlock() -> Renderer:
+    from harden.render.landlock import LIMITS, render_landlock
+
+    return Renderer(LIMITS, lambda profile, _: render_landlock(profile))
+
+
+def _systemd() -> Renderer:
+    from harden.render.systemd import LIMITS, render_systemd
+
+    template = shipped.text("templates/systemd.j2")
+    return Renderer(LIMITS, lambda profile, _: render_systemd(profile, template))
+
+
+def _kubernetes() -> Renderer:
+    from harden.render.kubernetes import LIMITS, render_kubernetes
+
+    return Renderer(LIMITS, lambda profile, _: render_kubernetes(profile))
+
+
+def _spo() -> Renderer:
+    from harden.render.spo import LIMITS, render_spo
+
+    return Renderer(LIMITS, lambda profile, _: render_spo(profile))
+
+
+def _docker() -> Renderer:
+    from harden.render.container_command import LIMITS, render_docker
+
+    return Renderer(LIMITS, lambda profile, _: render_docker(profile))
+
+
+def _podman() -> Renderer:
+    from harden.render.container_command import LIMITS, render_podman
+
+    return Renderer(LIMITS, lambda profile, _: render_podman(profile))
+
+
+def _oci_bundle() -> Renderer:
+    from harden.render.oci_bundle import LIMITS, render_oci_bundle
+
+    return Renderer(LIMITS, lambda profile, _: render_oci_bundle(profile))
+
+
+def _bubblewrap() -> Renderer:
+    from harden.render.bubblewrap import LIMITS, render_bubblewrap
+
+    return Renderer(LIMITS, lambda profile, _: render_bubblewrap(profile))
+
+
+def _selinux() -> Renderer:
+    from harden.render.selinux import LIMITS, render_selinux
+
+    template = shipped.text("templates/selinux.j2")
+    return Renderer(LIMITS, lambda profile, _: render_selinux(profile, template))
+
+
+_RUNTIME: Final = frozenset({"runtime"})
+_FILTER: Final = frozenset({"arch", "runtime"})
+_APPARMOR: Final = frozenset({"children", "parser"})
 
 FORMATS: Final[Mapping[str, Format]] = {
     row.name: row
     for row in (
-        Format(name="seccomp", suffix=".seccomp.json", description="OCI runtime-spec seccomp section", render=_seccomp),
-        Format(name="bpf", suffix=".bpf", description="compiled filter, struct sock_filter[]", render=_bpf),
-        Format(name="apparmor", suffix=".apparmor", description="AppArmor profile, abi 3.0", render=_apparmor),
-        Format(name="capabilities", suffix=".caps.json", description="OCI capability sets", render=_capabilities),
-        Format(name="landlock", suffix=".landlock.json", description="landlockconfig rules", render=_landlock),
+        Format(
+            name="seccomp",
+            suffix=".seccomp.json",
+            description="OCI runtime-spec seccomp section",
+            load=_seccomp,
+            options=_FILTER,
+        ),
+        Format(name="bpf", suffix=".bpf", description="compiled filter, struct sock_filter[]", load=_bpf),
+        Format(name="apparmor", suffix=".apparmor", description="AppArmor profile", load=_apparmor, options=_APPARMOR),
+        Format(name="capabilities", suffix=".caps.json", description="OCI capability sets", load=_capabilities),
+        Format(name="landlock", suffix=".landlock.json", description="landlockconfig rules", load=_landlock),
+        Format(name="systemd", suffix=".systemd.conf", description="systemd drop-in", load=_systemd),
+        Format(name="kubernetes", suffix=".kubernetes.yaml", description="Pod and NetworkPolicy", load=_kubernetes),
+        Format(name="spo", suffix=".spo.yaml", description="Security Profiles Operator objects", load=_spo),
+        Format(name="docker", suffix=".docker.sh", description="docker command", load=_docker),
+        Format(name="podman", suffix=".podman.sh", description="podman command", load=_podman),
+        Format(
+            name="oci-bundle",
+            suffix=".config.json",
+            description="OCI runtime-spec config.json",
+            load=_oci_bundle,
+            options=_RUNTIME,
+        ),
+        Format(name="bubblewrap", suffix=".bwrap.sh", description="bwrap command", load=_bubblewrap),
+        Format(
+            name="bubblewrap-filter",
+            suffix=".bwrap.bpf",
+            description="compiled filter with what bwrap calls itself",
+            load=_bubblewrap_filter,
+        ),
+        Format(name="selinux", suffix=".cil", description="SELinux module in CIL", load=_selinux),
     )
 }
 """Every format by name."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Final
 
 from harden.model.guarded_root import ON_ROOT, OWN, PRIVATE, is_beneath, is_too_wide
@@ -20,15 +19,21 @@ from harden.model.profile import Profile
 from harden.model.recording import FileOperation
 from harden.model.sandbox import FileRule, LandlockRules
 from harden.model.widening import Widening
+from harden.render.ability import has_files, has_network
 from harden.render.landlock_access import FileAccess, NetAccess, Scope
-from harden.render.rendered import Rendered
+from harden.render.rendered import Limit, Rendered, always
+from harden.render.widening_text import summarize
 
-__all__ = ["HANDLED_FILES", "landlock_rules", "render_landlock"]
+__all__ = ["HANDLED_FILES", "LIMITS", "landlock_rules", "render_landlock"]
 
+LIMITS: Final = (
+    Limit("system calls, capabilities and limits", always),
+    Limit("stat, chmod, chown, utime, xattr, flock: Landlock does not restrict them", has_files),
+    Limit("patterns of paths and files that are not there at the start: the right is given for the folder", has_files),
+    Limit("network addresses, and UDP, raw and UNIX sockets by path: TCP ports are all that is ruled", has_network),
+)
 HANDLED_FILES: Final = FileAccess((1 << 16) - 1)
 _NOTHING: Final = FileAccess(0)
-_NAMED: Final = 3
-"""How many examples a warning gives."""
 _FILE: Final = FileAccess.READ_FILE
 _ON_OBJECT: Final = {
     FileOperation.LIST: FileAccess.READ_DIR,
@@ -202,40 +207,23 @@ def _scopes(network: tuple[NetworkRule, ...]) -> Scope:
     return Scope.SIGNAL | Scope.ABSTRACT_UNIX_SOCKET
 
 
-def _summary(widenings: tuple[Widening, ...]) -> Iterator[str]:
-    """A sentence for each refusal, and one for all rights that are wider for the same reason."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for widening in widenings:
-        if widening.granted:
-            by_reason[widening.reason].append(widening.granted)
-        else:
-            yield str(widening)
-    for reason, granted in sorted(by_reason.items()):
-        few = "; ".join(sorted(set(granted))[:_NAMED])
-        more = len(set(granted)) - _NAMED
-        yield f"wider than the profile: {few}{f' and {more} more' if more > 0 else ''} ({reason})"
-
-
 def render_landlock(profile: Profile) -> Rendered:
     """The rules as JSON in the schema of landlockconfig, for ABI 6; `$` is doubled, as it names variables."""
     rules, widenings = landlock_rules(profile)
-    warnings = list(_summary(widenings))
+    warnings = list(summarize(widenings))
     grouped: dict[int, list[str]] = defaultdict(list)
     for rule in rules.files:
         try:
             grouped[rule.access].append(rule.path.decode("utf-8").replace("$", "$$"))
         except UnicodeDecodeError:
             warnings.append(f"{to_text(rule.path)}: left out, JSON cannot hold a name that is not UTF-8")
-    document: dict[str, object] = {
-        "abi": 6,
-        "ruleset": [
-            {
-                "handledAccessFs": list(FileAccess(rules.handled_files).words()),
-                "handledAccessNet": [str(each.name).lower() for each in NetAccess if each & rules.handled_network],
-                "scoped": [str(scope.name).lower() for scope in Scope if scope & rules.scoped],
-            }
-        ],
+    handled = {
+        "handledAccessFs": list(FileAccess(rules.handled_files).words()),
+        "handledAccessNet": [str(each.name).lower() for each in NetAccess if each & rules.handled_network],
+        "scoped": [str(scope.name).lower() for scope in Scope if scope & rules.scoped],
     }
+    # landlockconfig refuses a file with an empty list.
+    document: dict[str, object] = {"abi": 6, "ruleset": [{key: words for key, words in handled.items() if words}]}
     beneath = [
         {"allowedAccess": list(FileAccess(access).words()), "parent": grouped[access]} for access in sorted(grouped)
     ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-__all__ = ["Rendered"]
+from harden.model.profile import Profile
+
+__all__ = ["Limit", "Rendered", "always"]
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,3 +18,16 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     """The file, byte for byte."""
     warnings: tuple[str, ...] = ()
     """One sentence for each point where the output grants more or less than the profile."""
+
+
+def always(_profile: Profile) -> bool:
+    """Of every profile."""
+    return True
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """What a format cannot express: a row of the README's table, and a warning where a profile needs it."""
+
+    text: str
+    applies: Callable[[Profile], bool] = always
+    """Whether this profile says something that the format then does not."""

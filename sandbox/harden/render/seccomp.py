@@ -8,20 +8,47 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from harden.bpf.action import ALLOW, ENOSYS, EPERM
-from harden.bpf.decision import Condition, Decision, Table
+from harden.bpf.decision import Comparison, Condition, Decision, Table
 from harden.model.arch import Arch
+from harden.model.origin import Origin
 from harden.model.profile import Profile
-from harden.model.syscall import highest_number, name_of, numbers
-from harden.render.rendered import Rendered
+from harden.model.syscall import name_of, numbers
+from harden.render.ability import is_granted
+from harden.render.rendered import Limit, Rendered
 
-__all__ = ["render_seccomp"]
+__all__ = ["LIMITS", "MOST_BYTES", "MOST_ENTRIES", "render_seccomp", "seccomp_document"]
 
 _RUNTIME_EXEC: Final = "execve"
-_RUNTIME_CALLS: Final = ("close", "close_range", "fcntl", "getdents64", "openat", "write")
-"""What runc calls between installing a filter (under no_new_privs) and its execve."""
 _MULTIPLEXED: Final = ("accept4", "bind", "connect", "recvmsg", "sendmsg", "setsockopt", "socket", "socketpair")
-_LARGEST_ARTIFACT: Final = 128
-"""KEP-6061: syscall entries in one seccomp artifact."""
+MOST_ENTRIES: Final = 128
+"""KEP-6061: system call entries in one seccomp artifact."""
+MOST_BYTES: Final = 1 << 20
+"""KEP-6061: size of one seccomp artifact."""
+
+
+def _lacks_exec(profile: Profile) -> bool:
+    return not is_granted(profile.rights, _RUNTIME_EXEC)
+
+
+def _is_on_x86(profile: Profile) -> bool:
+    return Arch.X86_64 in profile.rights.architectures and Arch.X32 not in profile.rights.architectures
+
+
+def _has_i386_sockets(profile: Profile) -> bool:
+    return Arch.I386 in profile.rights.architectures and is_granted(profile.rights, *_MULTIPLEXED)
+
+
+def _lacks_runtime(profile: Profile) -> bool:
+    return Origin.RUNTIME not in profile.rights.syscalls
+
+
+LIMITS: Final = (
+    Limit("what a container runtime calls itself under the filter: --runtime adds it", _lacks_runtime),
+    Limit("no execve: the container runtime needs it after the filter; harden run allows it once", _lacks_exec),
+    Limit("ENOSYS for calls newer than the profile: they get what the runtime gives them"),
+    Limit("killing the process for x32 and other architectures: they get what the runtime gives them", _is_on_x86),
+    Limit("socketcall of i386: libseccomp lets it through for every socket call that is allowed", _has_i386_sockets),
+)
 
 _MEANINGS: Final = {ALLOW: ("SCMP_ACT_ALLOW", None), ENOSYS: ("SCMP_ACT_ERRNO", errno.ENOSYS)}
 
@@ -30,7 +57,18 @@ Meaning = tuple[str, int | None, Condition]
 
 
 def render_seccomp(profile: Profile) -> Rendered:
-    """`{"defaultAction": …, "syscalls": […]}`; entries that differ in their names only are one entry."""
+    """`{"defaultAction": …, "syscalls": […]}` as a file."""
+    document, warnings = seccomp_document(profile)
+    content = json.dumps(document, indent=2).encode() + b"\n"
+    count = len(document["syscalls"])
+    if count > MOST_ENTRIES or len(content) > MOST_BYTES:
+        most = f"Kubernetes takes {MOST_ENTRIES} and {MOST_BYTES} in a profile from a registry"
+        warnings = (*warnings, f"{count} entries, {len(content)} bytes: {most}")
+    return Rendered(content=content, warnings=warnings)
+
+
+def seccomp_document(profile: Profile) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The section as a value, and its warnings; entries that differ in their names only are one entry."""
     decision = Decision.of(profile.rights)
     by_meaning: dict[Meaning, set[str]] = {}
     warnings: list[str] = []
@@ -40,31 +78,60 @@ def render_seccomp(profile: Profile) -> Rendered:
             warnings.append(_differs(decision, name))
         for meaning in meanings[0]:
             by_meaning.setdefault(meaning, set()).add(name)
-    allowed = by_meaning.setdefault(("SCMP_ACT_ALLOW", None, ()), set())
-    if _RUNTIME_EXEC not in allowed:
-        allowed.add(_RUNTIME_EXEC)
-        warnings.append(
-            "execve is allowed, because the container runtime needs it after the filter; harden run allows it once"
-        )
+    by_meaning.setdefault(("SCMP_ACT_ALLOW", None, ()), set()).add(_RUNTIME_EXEC)
     document = {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": errno.EPERM,
         "architectures": [arch.oci_name for arch in decision.tables],
         "syscalls": [_entry(meaning, by_meaning[meaning]) for meaning in sorted(by_meaning, key=_order)],
     }
-    warnings += _limits(decision, allowed)
-    if len(by_meaning) > _LARGEST_ARTIFACT:
-        warnings.append(f"{len(by_meaning)} entries; Kubernetes takes {_LARGEST_ARTIFACT} in a profile from a registry")
-    return Rendered(content=json.dumps(document, indent=2).encode() + b"\n", warnings=tuple(warnings))
+    unnamed = sorted(
+        {name_of(arch, number) for arch, table in decision.tables.items() for number in table.actions}
+        - {name for arch in decision.tables for name in numbers(arch)}
+    )
+    if unnamed:
+        warnings.append(f"left out, because the format knows calls by name only: {', '.join(unnamed)}")
+    return document, tuple(warnings)
 
 
 def _meanings(table: Table, name: str) -> Iterator[Meaning]:
     number = numbers(table.arch)[name]
-    for condition in table.conditions.get(number, ()):
+    for condition in _merged(table.conditions.get(number, ())):
         yield ("SCMP_ACT_ALLOW", None, condition)
     action = table.actions.get(number)
     if action is not None and action != EPERM:
         yield (*_MEANINGS[action], ())
+
+
+def _merged(conditions: tuple[Condition, ...]) -> list[Condition]:
+    """Fewer conditions that hold for the same arguments: two that differ in one bit of one value are one without it."""
+    found = set(conditions)
+    while pair := next(_twins(found), None):
+        first, second, one = pair
+        found -= {first, second}
+        found.add(one)
+    return sorted(found)
+
+
+def _twins(conditions: set[Condition]) -> Iterator[tuple[Condition, Condition, Condition]]:
+    for condition in sorted(conditions):
+        for place, each in enumerate(condition):
+            for bit in _bits(each.mask & ~each.value):
+                second = _with(condition, place, Comparison(each.index, each.mask, each.value | bit))
+                if second in conditions:
+                    yield (
+                        condition,
+                        second,
+                        _with(condition, place, Comparison(each.index, each.mask & ~bit, each.value)),
+                    )
+
+
+def _bits(mask: int) -> Iterator[int]:
+    return (1 << shift for shift in range(mask.bit_length()) if mask >> shift & 1)
+
+
+def _with(condition: Condition, place: int, comparison: Comparison) -> Condition:
+    return (*condition[:place], comparison, *condition[place + 1 :])
 
 
 def _entry(meaning: Meaning, names: set[str]) -> dict[str, Any]:
@@ -89,24 +156,3 @@ def _order(meaning: Meaning) -> tuple[bool, int, str, Condition]:
 def _differs(decision: Decision, name: str) -> str:
     arches = [arch for arch in decision.tables if name in numbers(arch)]
     return f"{name}: the rule for {arches[0]} is written for {', '.join(arches)}, for which the profile differs"
-
-
-def _limits(decision: Decision, allowed: set[str]) -> Iterator[str]:
-    missing = [name for name in _RUNTIME_CALLS if name not in allowed]
-    if missing:
-        yield f"a runtime may also need these before it executes the program: {', '.join(missing)}"
-    unnamed = sorted(
-        {name_of(arch, number) for arch, table in decision.tables.items() for number in table.actions}
-        - {name for arch in decision.tables for name in numbers(arch)}
-    )
-    if unnamed:
-        yield f"left out, because the format knows calls by name only: {', '.join(unnamed)}"
-    newest = ", ".join(f"{highest_number(arch)} ({arch})" for arch in decision.tables if arch is not Arch.X32)
-    yield f"calls newer than number {newest} get what the runtime gives them; the profile says ENOSYS"
-    if Arch.X86_64 in decision.tables and Arch.X32 not in decision.tables:
-        yield "calls of x32 and of other architectures get what the runtime gives them; the profile kills the process"
-    i386 = decision.tables.get(Arch.I386)
-    if i386 is not None and any(
-        meaning[0] == "SCMP_ACT_ALLOW" for name in _MULTIPLEXED for meaning in _meanings(i386, name)
-    ):
-        yield "on i386, libseccomp also lets socketcall through for every socket call that is allowed by name"
