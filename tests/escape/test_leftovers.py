@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -217,3 +218,13 @@ def test_names_of_cgroups_are_nobodys_choice():
     assert own_cgroup(mounts) == features().cgroup
     with start(plan_of(spec_of("/bin/sleep", "60"))) as one, start(plan_of(spec_of("/bin/sleep", "60"))) as two:
         assert one.ready(10).cgroup_id != two.ready(10).cgroup_id
+
+
+@pytest.mark.attack(20)
+def test_a_sandbox_that_is_over_before_it_was_looked_at_says_how_it_ended():
+    with start(plan_of(shell("sleep 60", timeout_s=0.2))) as sandbox:
+        assert select.select([sandbox], [], [], 20)[0]
+        sandbox.ready(10)
+        sandbox.open_gate()
+        outcome = sandbox.wait(10)
+    assert (outcome.timed_out, outcome.changes) == (True, ())

@@ -113,7 +113,9 @@ class Sandbox:
             raise self._error() or HardenError("the sandbox ended before the program started", hint="run it again")
         if self.plan.layers and os.geteuid() == 0 and self._staging_fd < 0:
             # The supervisor's working folder is the staging area: kept open here, it outlives the supervisor.
-            self._staging_fd = os.open(f"/proc/{self.pid}/cwd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            # Gone when it is over by now: at the gate a program has changed nothing, and wait() says how it ended.
+            with contextlib.suppress(FileNotFoundError):
+                self._staging_fd = os.open(f"/proc/{self.pid}/cwd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return Ready(
             cgroup_id=None if self._cgroup is None else self._cgroup.payload_id,
             init_pid=event.init,
