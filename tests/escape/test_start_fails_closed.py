@@ -18,11 +18,12 @@ from harden.launch.ops import Code
 from harden.launch.process import spawn
 from harden.launch.spawn import start
 from harden.model.sandbox import FileRule, LandlockRules, View
+from tests.launch.hidden import Hidden, run_hidden
 from tests.sandboxes import NOBODY, ROOT, features, harden_run, plan_of, python, run, shell
 
 pytestmark = pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp", "landlock", "nobody", "x86_64")
 
-PRLIMIT64, LANDLOCK_RESTRICT_SELF, SIGNALFD4, SOCKETPAIR, CLOSE_RANGE = 302, 446, 289, 53, 436
+PRLIMIT64, LANDLOCK_RESTRICT_SELF, SIGNALFD4, SOCKETPAIR, CLOSE_RANGE, MOUNT_SETATTR = 302, 446, 289, 53, 436, 442
 READ_ONLY = LandlockRules(
     handled_files=(1 << 15) - 1,
     handled_network=3,
@@ -62,6 +63,18 @@ def test_landlock_that_was_not_enforced_is_found_before_the_program_runs(uid):
     assert "landlock: the kernel says" in ended.stderr
     assert "not refused" in ended.stderr
     assert harden_run(spec, uid=uid).stdout == "the program ran\n"
+
+
+@pytest.mark.proves("read back from the kernel")
+@pytest.mark.parametrize("view", View)
+@pytest.mark.parametrize("uid", [None, NOBODY])
+def test_mount_flags_that_were_not_set_are_found_before_the_program_runs(uid, view):
+    """Everything would be writable that is shown read-only."""
+    spec = shell("echo the program ran", view=view)
+    lies, twin = run_hidden(spec, [Hidden(MOUNT_SETATTR, 0), Hidden(MOUNT_SETATTR, 0, option=(1, 12345))], uid)
+    assert (lies.status, lies.output) == (125, "")
+    assert "mount_setattr" in lies.message
+    assert (twin.status, twin.output) == (0, "the program ran\n")
 
 
 _EARLY = """

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #ifndef MS_PRIVATE
 #define MS_PRIVATE (1 << 18)
@@ -157,6 +158,15 @@ static int user_namespace(void)
 	return run.user_namespace_fd;
 }
 
+/* Read back: the two kinds of flags have the same values (statvfs(3), mount_setattr(2)). */
+static bool has_attributes(int fd, uint64_t wanted)
+{
+	const uint64_t seen = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	struct statvfs status;
+
+	return fstatvfs(fd, &status) == 0 && (status.f_flag & wanted & seen) == (wanted & seen);
+}
+
 int op_set_attributes(const struct op *op)
 {
 	struct mount_attr attr = { .attr_set = op->n[0], .attr_clr = op->n[1] };
@@ -174,7 +184,7 @@ int op_set_attributes(const struct op *op)
 	}
 	if (sys_mount_setattr(fd, op->flags & OPF_RECURSIVE ? AT_RECURSIVE : 0, &attr) < 0)
 		return fail("mount_setattr");
-	return 0;
+	return has_attributes(fd, op->n[0]) ? 0 : fail_detail("mount_setattr", 0, "the kernel says that it had no effect");
 }
 
 static int layer_folder(char kind, const char *name, char *out)
@@ -486,7 +496,7 @@ int op_read_only(const struct op *op)
 	if (target < 0)
 		return fail("openat2");
 	if (path[1] == 0) {
-		if (sys_mount_setattr(run.root_fd, 0, &attr) < 0)
+		if (sys_mount_setattr(run.root_fd, 0, &attr) < 0 || !has_attributes(run.root_fd, attr.attr_set))
 			return fail("mount_setattr");
 		return close(target);
 	}
@@ -494,7 +504,7 @@ int op_read_only(const struct op *op)
 	if (clone < 0)
 		return fail("open_tree");
 	attr.attr_set |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	if (sys_mount_setattr(clone, AT_RECURSIVE, &attr) < 0)
+	if (sys_mount_setattr(clone, AT_RECURSIVE, &attr) < 0 || !has_attributes(clone, attr.attr_set))
 		return fail("mount_setattr");
 	if (sys_move_mount(clone, target) < 0)
 		return fail("move_mount");
