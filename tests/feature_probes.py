@@ -69,6 +69,12 @@ def _seccomp() -> bool:
     return bool(LIBC.syscall(SYS_SECCOMP, get_action_available, 0, ctypes.byref(action)) == 0)
 
 
+def _seccomp_notify() -> bool:
+    action = ctypes.c_uint32(0x7FC00000)
+    get_action_available = 2
+    return bool(LIBC.syscall(SYS_SECCOMP, get_action_available, 0, ctypes.byref(action)) == 0)
+
+
 def _landlock() -> bool:
     version_flag = 1
     return bool(LIBC.syscall(SYS_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), version_flag) >= 1)
@@ -150,6 +156,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "root": Feature(lambda: os.geteuid() == 0, "run the tests as root"),
     "userns": Feature(_user_namespaces, "sysctl user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1"),
     "seccomp": Feature(_seccomp, "use a kernel with CONFIG_SECCOMP_FILTER"),
+    "seccomp-notify": Feature(_seccomp_notify, "use Linux 5.5 or newer with CONFIG_SECCOMP_FILTER"),
     "landlock": Feature(_landlock, "boot a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm="),
     "bpf": Feature(_bpf, "run as root on a kernel with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"),
     "cgroup2": Feature(_cgroup2, "as root: mount -t cgroup2 none /sys/fs/cgroup"),

@@ -18,7 +18,7 @@ from harden.model.scenario import Perturbation, Ready, Scenario
 from harden.output_watch import OutputWatch
 from harden.scenario_run import await_ready, drive
 from harden.signal_relay import forwarding
-from harden.trace import Recorder
+from harden.trace import RunningRecorder
 
 __all__ = ["Attendance", "attend", "program_streams"]
 
@@ -68,7 +68,7 @@ def attend(
     *,
     init_pid: int,
     output: OutputWatch | None,
-    recorder: Recorder,
+    recorder: RunningRecorder,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, bool]:
     """Let the program run to its end; the second value tells whether a signal to harden ended it."""

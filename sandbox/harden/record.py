@@ -13,14 +13,13 @@ from typing import Final
 import msgspec
 
 from harden.attend import Attendance, attend, program_streams
+from harden.backend import begin
 from harden.errors import HardenError, UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
 from harden.generate.redact import redact_run, redact_workload
-from harden.kernel.probe import probe
 from harden.kernel.program import find
-from harden.launch.plan import Plan, plan
-from harden.launch.spawn import start
+from harden.model.backend import Backend
 from harden.model.capability import Capability
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
 from harden.model.outcome import Outcome
@@ -31,7 +30,7 @@ from harden.model.scenario import Perturbation, Scenario
 from harden.model.scenario import Ready as Readiness
 from harden.model.workload import StoredBind, Workload
 from harden.profile_source import generate_from
-from harden.trace import Progress, Recorder, build_run
+from harden.trace import Progress, build_run
 from harden.trace.executables import build_id, digest
 
 __all__ = ["STORED_VALUES", "Trace", "TraceRequest", "record"]
@@ -64,6 +63,10 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     binds: tuple[Bind, ...] = ()
     commit: Path | None = None
     capabilities: frozenset[Capability]
+    named_capabilities: frozenset[Capability] = frozenset()
+    """Those of them that were asked for by name."""
+    backend: Backend = Backend.AUTO
+    one_cpu: bool = False
     environment: dict[str, str]
     stored_values: frozenset[str] = STORED_VALUES
     cwd: str
@@ -120,8 +123,7 @@ def record(
         spec = _spec(request, _program(request))
         # What is written now would be the profile of the next run: the program must not be able to make it.
         guarded = guards(request.folder, spec, inside=False, make_missing=False)
-        planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), probe())
-        run, its_notes = _run(request, spec, planned, tell, watch)
+        run, its_notes = _run(request, msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), tell, watch)
         runs.append(run)
         notes |= dict.fromkeys(its_notes)
         reason = _reason_to_keep(run, files, force=request.force)
@@ -170,12 +172,10 @@ def _spec(request: TraceRequest, program: str) -> SandboxSpec:
 def _run(
     request: TraceRequest,
     spec: SandboxSpec,
-    planned: Plan,
     tell: Callable[[str], None],
     watch: Callable[[Callable[[], Progress]], AbstractContextManager[object]],
 ) -> tuple[Run, tuple[str, ...]]:
     """Start, watch and end the program; the run, and what the user should know of the sandbox it ran in."""
-    workload = _workload(request, spec)
     attendance = Attendance(
         scenario=request.scenario,
         ready=request.ready,
@@ -185,23 +185,25 @@ def _run(
     )
     with ExitStack() as stack:
         output = program_streams(attendance, stack)
-        writer, stdin = (output.writer, output.stdin) if output else (None, None)
-        sandbox = stack.enter_context(start(planned, stdin=stdin, stdout=writer, stderr=writer))
+        begun = begin(
+            request.backend,
+            spec,
+            stack,
+            named_capabilities=request.named_capabilities,
+            streams=(output.stdin, output.writer, output.writer) if output else (None, None, None),
+            one_cpu=request.one_cpu,
+            is_ready_told=attendance.readiness is not None,
+            tell=tell,
+        )
         if output:
             output.close_writer()
-        ready = sandbox.ready()
-        if ready.cgroup_id is None:
-            raise HardenError(
-                "the recorder needs a cgroup v2 that it can make a child in",
-                hint="mount cgroup2 (mount -t cgroup2 none /sys/fs/cgroup) and run as root; see `harden doctor`",
-            )
-        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=attendance.readiness is not None))
+        sandbox, recorder, workload = begun.sandbox, begun.recorder, _workload(request, begun.plan.spec)
         tell(f"recording {_shortened(redact_workload(workload, request.redact).argv)}")
         with watch(recorder.progress):
             outcome, interrupted = attend(
                 attendance,
                 sandbox,
-                init_pid=ready.init_pid,
+                init_pid=begun.ready.init_pid,
                 output=output,
                 recorder=recorder,
                 tell=tell,
@@ -221,7 +223,7 @@ def _run(
         perturbation=request.perturbation or "",
         resolve=_host_file,
     )
-    return redact_run(run, request.redact), (*planned.notes, *sandbox.notes)
+    return redact_run(run, request.redact), (*begun.plan.notes, *sandbox.notes)
 
 
 def _shortened(argv: tuple[str, ...]) -> str:
@@ -253,7 +255,7 @@ def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
             StoredBind(source=to_text(bind.source), target=to_text(bind.target), writable=bind.writable)
             for bind in request.binds
         ),
-        capabilities=tuple(sorted(capability.name for capability in request.capabilities)),
+        capabilities=tuple(sorted(Capability(number).name for number in spec.capabilities)),
         scenario=to_text(os.fsencode(request.scenario_path)),
     )
 

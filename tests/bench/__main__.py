@@ -18,6 +18,7 @@ from harden.render.profile_toml import render_profile
 from tests import recordings
 from tests.bench.measure import Measure, printed_by, seconds_of
 from tests.bench.recording import recording_rows
+from tests.bench.rootless import rootless_rows
 from tests.conftest import ROOT, compile_victim
 from tests.e2e.jobs import HARDEN, environment, harden
 
@@ -65,6 +66,7 @@ def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
         ("harden check, 1 profile", "bare Python", one, seconds_of(python, "-I", "-c", "pass", cwd=folder)),
         ("harden check, 200 profiles", "1 profile", seconds_of(*check, cwd=folder / "many", statuses=(0, 1)), one),
         *recording_rows(folder),
+        *rootless_rows(folder, spin, bare_spin),
     ]  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def main() -> None:
             pairs = [(ours(), theirs()) for _ in range(TURNS)]
             ratio = statistics.median(mine / other for mine, other in pairs)
             report.append({"what": what, "beside": beside, "ratio": round(ratio, 2), "pairs": pairs})
-            print(f"{what:32} {ratio:8.2f} x {beside}", flush=True)
+            print(f"{what:40} {ratio:8.2f} x {beside}", flush=True)
         report += starts(Path(name))
     target = ROOT / "build/bench.json"
     target.parent.mkdir(exist_ok=True)

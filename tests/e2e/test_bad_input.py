@@ -211,7 +211,7 @@ def as_nobody(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_tracing_as_a_user_names_the_missing_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    done = as_nobody(str(HARDEN), "trace", "--", "/bin/true", cwd=Path("/"))
+    done = as_nobody(str(HARDEN), "trace", "--backend=bpf", "--", "/bin/true", cwd=Path("/"))
     assert done.returncode == 125
     assert "Traceback" not in done.stderr
     assert "hint:" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harden.errors import DocumentError
@@ -10,7 +11,7 @@ from harden.generate.profile import generate_profile
 from harden.generate.redact import MASK
 from harden.model.cover import missing
 from harden.model.origin import Origin
-from harden.model.recording import CapabilityNamespace, Completeness, ExecutableSeen, Gap, GapKind, Recording
+from harden.model.recording import CapabilityNamespace, Completeness, ExecutableSeen, Gap, GapKind, Recording, Unseen
 from tests.recordings import baseline, capability, file, profile_of, run, socket, syscall
 
 
@@ -195,3 +196,20 @@ def test_baseline_files_are_labelled():
 def test_no_runs_no_profile():
     with pytest.raises(DocumentError, match="holds no run"):
         generate_profile(Recording(runs=()), name="app", baseline=baseline(), version="0.1.0")
+
+
+def test_what_the_recorder_could_not_see_is_said():
+    blind = run(
+        files=(file("/gone", "read", result="absent"), file("/there", "read", result="unknown")),
+        workload={"capabilities": ("CAP_CHOWN",)},
+    )
+    blind = msgspec.structs.replace(blind, host=msgspec.structs.replace(blind.host, unseen=tuple(Unseen)))
+    profile = profile_of(blind)
+    notes = " ".join(profile.generated.notes)
+    assert "without results" in notes
+    assert "1 names that led to nothing are not" in notes
+    assert "none is granted, those of --cap-add included (CAP_CHOWN)" in notes
+    assert profile.rights.capabilities == {}
+    assert "/gone" not in profile.rights.files[Origin.OBSERVED]
+    assert profile.rights.files[Origin.OBSERVED]["/there"] == "read"
+    assert not any("without results" in note for note in profile_of(run()).generated.notes)

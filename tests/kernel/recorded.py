@@ -1,4 +1,9 @@
-"""Recording a program without the launcher: a cgroup, a process that waits at a gate, the recorder, the gate opens."""
+"""Recording a program with either backend.
+
+With BPF without the launcher: a cgroup, a process that waits at a gate, the recorder, the gate opens. By user
+notification in a sandbox, because the launcher is what hands the listener over: as root inside, with every capability,
+on a copy of the host's files.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,50 @@ import contextlib
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final, Protocol
 
+import pytest
+
+from harden.launch.spawn import start
+from harden.model.capability import Capability
 from harden.model.recording import FileOperation, FileSeen, Run, RunStatus
 from harden.model.workload import Workload
-from harden.trace import Observations, Recorder, build_run
+from harden.trace import NotifyRecorder, Observations, Recorder, build_run
+from harden.trace.layout import COMBINATIONS
 from tests.conftest import compile_victim
+from tests.sandboxes import plan_of, spec_of
 
-__all__ = ["Gated", "cgroup", "gated", "operations", "record", "run_of"]
+__all__ = [
+    "BACKENDS",
+    "NOT_SEEN_BY_NOTIFY",
+    "Gated",
+    "Record",
+    "as_seen_by",
+    "cgroup",
+    "gated",
+    "observe",
+    "operations",
+    "record",
+    "record_by_notify",
+    "run_of",
+]
+
+BACKENDS: Final = (
+    pytest.param("bpf", marks=pytest.mark.requires("bpf", "cgroup2")),
+    pytest.param("notify", marks=pytest.mark.requires("seccomp-notify", "overlay", "idmap")),
+)
+
+NOT_SEEN_BY_NOTIFY: Final = (
+    "results and errnos: what was attempted is recorded as unknown, or absent where nothing was there",
+    "checks of capabilities (test_recorder_capabilities.py)",
+    "the object behind open_by_handle_at, which has no name",
+    "calls that a seccomp filter refuses: the base filter's own refusals, and those of filters that the program loads",
+    "what a program that makes no call at all executed",
+    "phases, whom signals went to, operations of io_uring, peak tasks",
+)
+"""What test files that do not run over both backends are about; the README has the same list."""
 
 
 @contextlib.contextmanager
@@ -84,16 +124,69 @@ def run_of(observations: Observations, status: int = 0) -> Run:
     )
 
 
-def record(*command: object, cwd: Path | None = None, options: Sequence[str] = (), expect: int = 0) -> Run:
+class Record(Protocol):
+    """Records a command with one of the backends."""
+
+    backend: str
+
+    def __call__(
+        self, *command: object, cwd: Path | None = None, expect: int = 0, combinations: int = COMBINATIONS
+    ) -> Run: ...
+
+
+def record(
+    *command: object,
+    cwd: Path | None = None,
+    options: Sequence[str] = (),
+    expect: int = 0,
+    combinations: int = COMBINATIONS,
+) -> Run:
     """What `command` does, which must end with the status `expect`."""
     with (
         cgroup() as folder,
         gated(folder, *command, cwd=cwd, options=options) as process,
-        Recorder.attach(folder.stat().st_ino) as recorder,
+        Recorder.attach(folder.stat().st_ino, combinations=combinations) as recorder,
     ):
         process.open()
         assert process.wait() == expect
         return run_of(recorder.stop())
+
+
+def observe(
+    *command: object, cwd: Path | None = None, expect: int | None = 0, combinations: int = COMBINATIONS
+) -> Observations:
+    """What is seen of `command` by user notification; with `expect` None a signal may end it."""
+    words = [str(word) for word in command]
+    folder = Path("/") if cwd is None else cwd
+    with NotifyRecorder(combinations=combinations) as recorder:
+        spec = spec_of(
+            *words,
+            program=os.fsencode(folder / words[0]),
+            cwd=os.fsencode(folder),
+            capabilities=frozenset(map(int, Capability)),
+            listener_cookie=recorder.cookie,
+        )
+        null = os.open("/dev/null", os.O_RDWR)
+        try:
+            with start(plan_of(spec), gate=False, stdin=null, stdout=null, calls_fd=recorder.fd) as sandbox:
+                outcome = sandbox.wait(120)
+        finally:
+            os.close(null)
+        assert outcome.exit_status == expect, outcome
+        return recorder.stop()
+
+
+def record_by_notify(
+    *command: object, cwd: Path | None = None, expect: int | None = 0, combinations: int = COMBINATIONS
+) -> Run:
+    """The run that `observe` saw."""
+    return run_of(observe(*command, cwd=cwd, expect=expect, combinations=combinations))
+
+
+def as_seen_by(backend: str, seen: set[tuple[str, FileOperation, str]]) -> set[tuple[str, FileOperation, str]]:
+    """What `backend` makes of operations that BPF sees with these results."""
+    words: Mapping[str, str] = {"ok": "unknown", "ENOENT": "absent"}
+    return seen if backend == "bpf" else {(path, operation, words[result]) for path, operation, result in seen}
 
 
 def operations(run: Run, folder: Path) -> dict[tuple[str, FileOperation, str], FileSeen]:

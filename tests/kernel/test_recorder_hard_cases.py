@@ -93,6 +93,7 @@ def test_a_fork_bomb_inside_its_limit_is_counted(victim, tmp_path):
     run = record(program, "bomb", tmp_path, 60, options=("--id", str(NO_BODY)))
     (clone,) = [call for call in run.syscalls if call.name == "clone" and call.executable == str(program)]
     operations_ = {(path, operation) for path, operation, _ in operations(run, tmp_path)}
+    assert clone.errors is not None
     assert clone.errors["EAGAIN"] >= 1
     # The signal that ends the bomb interrupts those that still fork.
     assert clone.count - sum(clone.errors.values()) == 59

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from harden.model.recording import SocketOperation as Op
-from tests.kernel.recorded import record
 
 pytestmark = [
-    pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64"),
+    pytest.mark.requires("root", "gcc", "x86_64"),
     # Both bind the same abstract name in the namespace of the tests.
     pytest.mark.xdist_group("addresses"),
 ]
@@ -23,15 +25,22 @@ def free_port() -> int:
         return port
 
 
-def test_socket_operations_have_family_type_protocol_address_and_result(victim):
+def without_results(seen: Mapping[Any, int]) -> dict[tuple[object, ...], int]:
+    merged: Counter[tuple[object, ...]] = Counter()
+    for (*what, _result), count in seen.items():
+        merged[(*what, "unknown")] += count
+    return merged
+
+
+def test_socket_operations_have_family_type_protocol_address_and_result(recorded, victim):
     port = free_port()
-    run = record(victim("addresses"), port)
+    run = recorded(victim("addresses"), port)
     found = {
         (seen.operation, seen.family, seen.type, seen.protocol, seen.address, seen.port, seen.result): seen.count
         for seen in run.sockets
     }
     stream, datagram = ("AF_INET", "SOCK_STREAM"), ("AF_INET", "SOCK_DGRAM")
-    assert found == {
+    expected = {
         (Op.CREATE, *stream, 0, "", None, "ok"): 2,
         (Op.CREATE, *datagram, 17, "", None, "ok"): 1,
         (Op.CREATE, "AF_INET6", "SOCK_DGRAM", 0, "", None, "ok"): 1,
@@ -45,11 +54,12 @@ def test_socket_operations_have_family_type_protocol_address_and_result(victim):
         (Op.SEND, *datagram, 17, "127.0.0.1", port, "ok"): 1,
         (Op.BIND, "AF_UNIX", "SOCK_SEQPACKET", 0, "@harden", None, "ok"): 1,
     }
+    assert found == (expected if recorded.backend == "bpf" else without_results(expected))
     assert run.gaps == ()
 
 
-def test_arguments_of_socket_are_recorded(victim):
-    run = record(victim("addresses"), free_port())
+def test_arguments_of_socket_are_recorded(recorded, victim):
+    run = recorded(victim("addresses"), free_port())
     assert {entry.values for entry in run.arguments if entry.name == "socket"} == {
         (socket.AF_INET, socket.SOCK_STREAM, 0),
         (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP),

@@ -10,7 +10,7 @@ import pytest
 from harden.bpf.action import errno_action
 from harden.bpf.instruction import decode
 from harden.bpf.simulate import Simulator
-from harden.launch.filters import base_filter, shows_host_writable
+from harden.launch.filters import base_filter, notify_filter, shows_host_writable
 from harden.model.arch import Arch
 from harden.model.sandbox import Bind, View
 from harden.model.syscall import numbers
@@ -92,3 +92,18 @@ def test_only_what_reaches_the_host_makes_it_strict():
     assert not shows_host_writable(shell("true", writable=(b"/srv",)))
     assert shows_host_writable(shell("true", view=View.MINIMAL, writable=(b"/srv",)))
     assert shows_host_writable(shell("true", binds=(bind,)))
+
+
+@pytest.mark.requires("x86_64")
+def test_every_call_of_every_abi_is_notified_but_the_one_with_the_cookie():
+    cookie = 0x1122334455667788
+    filter_ = Simulator(decode(notify_filter(cookie)))
+    sendmsg, native = numbers(Arch.X86_64)["sendmsg"], Arch.X86_64.audit_arch
+    notify = 0x7FC00000
+    assert filter_.run(native, sendmsg, (0, 0, 0, 0, 0, cookie)) == ALLOW
+    for arguments in ((0, 0, 0, 0, 0, cookie & 0xFFFFFFFF), (0, 0, 0, 0, 0, cookie ^ 1 << 63), (cookie, 0, 0, 0, 0, 0)):
+        assert filter_.run(native, sendmsg, arguments) == notify
+    for arch in (Arch.I386, Arch.AARCH64):
+        assert filter_.run(arch.audit_arch, sendmsg, (0, 0, 0, 0, 0, cookie)) == notify
+    for number in (0, 59, 231, 511, sendmsg | 0x40000000, 0xFFFFFFFF):
+        assert filter_.run(native, number, (0, 0, 0, 0, 0, cookie)) == notify

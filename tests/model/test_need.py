@@ -77,3 +77,27 @@ def test_needs_while_serving_are_those_of_threads_that_serve():
     )
     second = run(capabilities=(capability("CAP_KILL", phases=(Phase.SERVING,)),))
     assert serving_needs(Recording.of([first, second])) == {"read", "CAP_KILL"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "result", "needed"),
+    [
+        ("read", "unknown", {Op.READ}),
+        ("read", "absent", set()),
+        ("mkdir", "unknown", {Op.MKDIR}),
+        ("mkdir", "present", {Op.STAT}),
+        ("mkdir", "absent", set()),
+    ],
+)
+def test_what_may_have_worked_is_needed(operation, result, needed):
+    assert needs(run(files=(file("/data/x", operation, result=result),)), "/data/x") == needed
+
+
+def test_removing_what_was_absent_and_is_made_is_needed():
+    seen = run(files=(file("/run/x", "unlink", result="absent"), file("/run/x", "create", result="unknown")))
+    assert needs(seen, "/run/x") == {Op.UNLINK, Op.CREATE}
+
+
+def test_an_address_that_may_have_been_reached_is_needed():
+    sent = socket("connect", "AF_INET", "SOCK_STREAM", address="127.0.0.1", port=80, result="unknown")
+    assert [rule.render() for rule in network_needs(run(sockets=(sent,)))] == ["connect tcp 127.0.0.1:80"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harden.trace.place import folder_of, join, path_of_names
+from harden.trace.place import folder_of, join, names_of_path, path_of_names
 from tests.trace.sample_observations import names
 
 
 @pytest.mark.parametrize("path", ["/", "/a", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/with space/\n"])
 def test_names_become_the_path(path):
     assert path_of_names(names(path)).decode() == path
+    assert names_of_path(path.encode()) == names(path)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ NATIVE: Final = Path(__file__).resolve().parent
 PROGRAMS: Final = {"harden-exec": "exec", "harden-prober": "prober"}
 """Static program → folder of its C sources."""
 BPF_OBJECT: Final = "harden.bpf.o"
+SHARED_HEADERS: Final = {"exec": ("bpf/layout.h",)}
+"""Folder → headers of others that its sources include."""
 
 WARNINGS: Final = ("-Wall", "-Wextra", "-Werror")
 DIALECT: Final = ("-std=gnu11", "-D_GNU_SOURCE")
@@ -92,7 +94,7 @@ def build_program(name: str, target: Path, *, sanitize: bool = False) -> bool:
     UndefinedBehaviorSanitizer.
     """
     folder = PROGRAMS[name]
-    inputs = sources(folder)
+    inputs = [*sources(folder), *(NATIVE / header for header in SHARED_HEADERS.get(folder, ()))]
     units = [path for path in inputs if path.suffix == ".c"]
     if not units:
         raise BuildError(f"{name}: no C source in {NATIVE / folder}")

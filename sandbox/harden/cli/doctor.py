@@ -24,7 +24,9 @@ def command(as_json: bool) -> int:
     from harden.trace.probe import probe_recorder
     from harden.trace.recorder_feature import recorder_features
 
-    findings = (*examine(), *recorder_features(probe_recorder()))
+    found_here = examine()
+    notify = any(found.works for found in found_here if found.feature == "seccomp-notify")
+    findings = (*found_here, *recorder_features(probe_recorder(), notify=notify))
     if as_json:
         output.json_out(findings)
     else:

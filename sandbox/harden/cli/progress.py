@@ -22,10 +22,10 @@ _LINE_S: Final = 10.0
 
 def describe_progress(now: Progress, *, elapsed_s: float, calls_per_s: float, since_new_s: float) -> str:
     """One line."""
-    tasks = "1 task" if now.tasks == 1 else f"{now.tasks} tasks"
+    tasks = "" if now.tasks is None else "1 task, " if now.tasks == 1 else f"{now.tasks} tasks, "
     last = f" (last {since_new_s:.0f} s ago: {now.last})" if now.last else ""
     lost = f", {now.lost} lost" if now.lost else ""
-    return f"{elapsed_s:.0f} s: {tasks}, {_short(calls_per_s)} calls/s, {now.new} distinct{last}{lost}"
+    return f"{elapsed_s:.0f} s: {tasks}{_short(calls_per_s)} calls/s, {now.new} distinct{last}{lost}"
 
 
 def _short(number: float) -> str:

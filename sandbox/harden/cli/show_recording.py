@@ -33,6 +33,8 @@ def _show_run(run: Run) -> None:
     output.line(f"run {run.id}{disturbed}: {' '.join(run.workload.argv)}")
     ended += ", timed out" if status.timed_out else ""
     output.line(f"  {ended}; {run.completeness}; {run.host.recorder}, Linux {run.host.kernel}")
+    if run.host.unseen:
+        output.line(f"  not seen by this recorder: {', '.join(run.host.unseen)}")
     for gap in run.gaps:
         output.line(f"  {gap.kind} x{gap.count}: {gap.detail}")
     output.line()

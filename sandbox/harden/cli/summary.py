@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from harden.cli import output
 from harden.generate.coverage import coverage_of
-from harden.model.recording import Completeness, Recording, Run, SocketOperation
+from harden.model.file_operation import CAN_HAVE_WORKED
+from harden.model.recording import Completeness, Recording, Run, SocketOperation, Unseen
 from harden.model.sandbox import NetworkMode
 from harden.record import Trace
 
@@ -24,8 +26,8 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
     output.note(
         (f"{len(runs)} runs " if len(runs) > 1 else "")
         + f"saw {len({seen.name for run in runs for seen in run.syscalls})} system calls, "
-        f"{len({seen.path for run in runs for seen in run.files if seen.result == 'ok'})} files, "
-        f"{len({name for run in runs for name in _granted(run)})} capabilities, "
+        f"{len({seen.path for run in runs for seen in run.files if seen.result in CAN_HAVE_WORKED})} files, "
+        f"{_capabilities(runs)} capabilities, "
         f"{len({seen.path for run in runs for seen in run.executables})} executables"
     )
     told = (text for run in runs for text in (*_changes(run), *_refused_connections(run), *_refused_capabilities(run)))
@@ -40,6 +42,12 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
         output.note(f"wrote {trace.files.recording} and {trace.files.profile}; next: {command}")
     else:
         output.note(f"{trace.reason}: {trace.files.profile} and the recording stay as they were; --force replaces them")
+
+
+def _capabilities(runs: Sequence[Run]) -> str:
+    if all(Unseen.CAPABILITIES in run.host.unseen for run in runs):
+        return "unknown"
+    return str(len({name for run in runs for name in _granted(run)}))
 
 
 def _argument(path: Path) -> str:

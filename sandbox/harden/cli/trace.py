@@ -13,6 +13,7 @@ from harden.cli.progress import watching
 from harden.cli.summary import summarize
 from harden.errors import UsageError
 from harden.folder import load_scenario
+from harden.model.backend import Backend
 from harden.model.capability import DOCKER_DEFAULT, Capability
 from harden.model.sandbox import Bind, NetworkMode, UserNamespaceMode, View
 from harden.model.scenario import Perturbation, Scenario
@@ -75,6 +76,16 @@ __all__ = ["command"]
     help="Serving begins when this TCP port listens, path exists or text is in the output.  [default: where each "
     "thread first waits in accept, epoll_wait, poll or select]",
 )
+@click.option(
+    "--backend",
+    type=click.Choice([backend.value for backend in Backend]),
+    default=Backend.AUTO.value,
+    show_default=True,
+    help="What records. notify needs no privilege, is slower, sees no results and capabilities. auto: bpf if it loads.",
+)
+@click.option(
+    "--one-cpu", is_flag=True, help="With notify, program and recorder share one CPU: faster; nproc then says 1."
+)
 @click.option("--allow-incomplete", is_flag=True, help="Do not turn status 0 into 125 when something was lost.")
 @click.option(
     "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
@@ -99,6 +110,8 @@ def command(
     scenarios: tuple[Path, ...],
     redact: tuple[str, ...],
     ready: str | None,
+    backend: str,
+    one_cpu: bool,
     allow_incomplete: bool,
     allow_degraded: tuple[str, ...],
     force: bool,
@@ -117,6 +130,8 @@ def command(
     """
     from harden.record import STORED_VALUES, TraceRequest, record, require_folder
 
+    if one_cpu and backend != Backend.NOTIFY:
+        raise UsageError("--one-cpu is for a recorder that shares a CPU with the program", hint="add --backend=notify")
     jobs = _jobs(scenarios, command_line)
     given = options.parse_environment(environment)
     uid, gid = options.parse_user(user)
@@ -131,6 +146,9 @@ def command(
         binds=bound,
         commit=commit.absolute() if commit else None,
         capabilities=options.parse_capabilities(_held(userns, bound), add=cap_add, drop=cap_drop),
+        named_capabilities=options.parse_capabilities((), add=cap_add, drop=()),
+        backend=Backend(backend),
+        one_cpu=one_cpu,
         environment={**os.environ, **given},
         stored_values=STORED_VALUES | frozenset(given),
         cwd=os.path.abspath(cwd) if cwd else os.getcwd(),

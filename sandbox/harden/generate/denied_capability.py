@@ -64,7 +64,7 @@ def _result(
     failed: Counter[str] = Counter()
     for call in run.syscalls:
         if call.name == syscall and call.executable == executable:
-            failed.update(call.errors)
+            failed.update(call.errors or {})
     ours = {
         errno: count
         for errno, count in failed.items()

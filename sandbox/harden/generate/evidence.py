@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import normal_path
 from harden.model.path_pattern import PathPattern
 from harden.model.phase import Phase
@@ -40,7 +41,7 @@ def evidence_of(recording: Recording) -> Evidence:
                 seen[place].add(capability.executable + inside, capability.count, capability.phases)
         for file in run.files if len(executables) > 1 or serves else ():
             path = normal_path(file.path)
-            if path is not None and file.result == "ok":
+            if path is not None and file.result in CAN_HAVE_WORKED:
                 seen["files", PathPattern.literal(path).text].add(file.executable, file.count, file.phases)
     return {
         place: text

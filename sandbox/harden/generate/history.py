@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 
 from harden.model.arch import Arch
+from harden.model.file_operation import ABSENT, OK, PRESENT, UNKNOWN
 from harden.model.recording import FileOperation, Recording, SocketOperation, SocketSeen
 
 __all__ = ["History"]
 
+_LOOKED_AT = {UNKNOWN: OK, ABSENT: "ENOENT", PRESENT: "EEXIST"}
+"""Where results were not seen: what may have worked counts as if it had."""
+
 _Address = tuple[SocketOperation, str, str, str, int | None]
+
+
+def _counted_as(result: str) -> str:
+    return _LOOKED_AT.get(result, result)
 
 
 class History:
@@ -29,15 +37,16 @@ class History:
         for run in runs:
             self._made |= {(call.arch, call.name) for call in run.syscalls}
             for call in run.syscalls:
-                self._calls[call.name] |= {*call.errors, *(["ok"] if call.count > sum(call.errors.values()) else [])}
+                errors = call.errors or {}
+                self._calls[call.name] |= {*errors, *([OK] if call.count > sum(errors.values()) else [])}
             for arguments in run.arguments:
                 self._arguments[arguments.name].add(arguments.values)
             for file in run.files:
-                self._files[file.path][file.operation].add(file.result)
+                self._files[file.path][file.operation].add(_counted_as(file.result))
             for capability in run.capabilities:
                 self._capabilities.add((capability.capability, capability.syscall, capability.granted))
             for socket in run.sockets:
-                self._sockets[_address(socket)].add(socket.result)
+                self._sockets[_address(socket)].add(_counted_as(socket.result))
             if not (run.status.timed_out or run.status.interrupted or run.perturbation):
                 self.endings.add((run.status.exit_status, run.status.signal))
 

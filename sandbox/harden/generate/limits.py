@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from harden.generate import note
 from harden.generate.redact import MASK
+from harden.model.file_operation import ABSENT, CAN_HAVE_WORKED
 from harden.model.guarded_root import ON_ROOT
 from harden.model.need import capability_needs, file_needs, normal_path
 from harden.model.profile import render_file_rights
-from harden.model.recording import CapabilityNamespace, FileOperation, Run
+from harden.model.recording import CapabilityNamespace, FileOperation, Run, Unseen
 
-__all__ = ["call_notes", "capability_notes", "file_notes"]
+__all__ = ["call_notes", "capability_notes", "file_notes", "unseen_notes"]
 
 _EXECUTED = frozenset({FileOperation.EXEC, FileOperation.MAP})
 _SEARCHES = frozenset({"CAP_DAC_READ_SEARCH", "CAP_DAC_OVERRIDE"})
@@ -46,7 +47,12 @@ def file_notes(runs: Sequence[Run]) -> list[str]:
     """What was used as a file and has no path that a rule could name."""
     notes: list[str] = []
     unnamed = {executable.path for run in runs for executable in run.executables}
-    unnamed |= {seen.path for run in runs for seen in run.files if seen.operation in _EXECUTED and seen.result == "ok"}
+    unnamed |= {
+        seen.path
+        for run in runs
+        for seen in run.files
+        if seen.operation in _EXECUTED and seen.result in CAN_HAVE_WORKED
+    }
     in_memory = sorted(path for path in unnamed if path and normal_path(path) is None)
     if in_memory:
         notes.append(note.from_memory(in_memory))
@@ -55,4 +61,18 @@ def file_notes(runs: Sequence[Run]) -> list[str]:
         notes.append(note.on_root(render_file_rights(on_root)))
     if any(MASK in seen.path for run in runs for seen in run.files):
         notes.append(note.MASKED_PATHS)
+    return notes
+
+
+def unseen_notes(runs: Sequence[Run]) -> list[str]:
+    """What recorders could not see, and what that means for the profile."""
+    notes = []
+    unseen = {each for run in runs for each in run.host.unseen}
+    if Unseen.RESULTS in unseen:
+        blind = [run for run in runs if Unseen.RESULTS in run.host.unseen]
+        absent = {seen.path for run in blind for seen in run.files if seen.result == ABSENT}
+        notes.append(note.unknown_results(len(absent)))
+    if Unseen.CAPABILITIES in unseen:
+        blind = [run for run in runs if Unseen.CAPABILITIES in run.host.unseen]
+        notes.append(note.unknown_capabilities(sorted({name for run in blind for name in run.workload.capabilities})))
     return notes

@@ -20,6 +20,8 @@ __all__ = [
     "refused_capability",
     "several_builds",
     "several_workloads",
+    "unknown_capabilities",
+    "unknown_results",
     "unruled_socket",
 ]
 
@@ -94,3 +96,17 @@ def unruled_socket(operation: str, family: str, address: str) -> str:
     """A socket operation that no network rule was written for."""
     where = address or "(no address)"
     return f"no network rule for {operation} on {family} {where}: its type or address was not recorded"
+
+
+def unknown_results(absent: int) -> str:
+    """The recorder does not see how calls end."""
+    names = f"; {absent} names that led to nothing are not" if absent else ""
+    return f"recorded without results: everything that was attempted is granted, whether it worked or not{names}"
+
+
+def unknown_capabilities(held: Sequence[str]) -> str:
+    """The recorder does not see checks of capabilities."""
+    which = f", those of --cap-add included ({', '.join(held)})" if held else ""
+    return (
+        f"recorded without checks of capabilities: none is granted{which}; add those that it needs in NAME.local.toml"
+    )

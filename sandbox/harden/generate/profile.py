@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harden.errors import DocumentError
 from harden.generate import note
-from harden.generate.limits import call_notes, capability_notes, file_notes
+from harden.generate.limits import call_notes, capability_notes, file_notes, unseen_notes
 from harden.generate.network_rule import network_rules
 from harden.generate.path_rule import PathNames, file_rules
 from harden.generate.syscall_rule import architectures, argument_rules, foreign_arch_notes, syscall_rules
@@ -53,6 +53,7 @@ def generate_profile(
                 *call_notes(runs),
                 *capability_notes(runs),
                 *file_notes(runs),
+                *unseen_notes(runs),
             ),
         ),
         workload=workload_of(runs),

@@ -51,8 +51,13 @@ def evidence_for(kind: RightKind, rule: str, recording: Recording) -> tuple[Behi
 def _calls(rule: str, run: Run) -> Iterator[_Found]:
     for call in run.syscalls:
         if call.name == rule:
-            failed = ", ".join(f"{errno} ×{count}" for errno, count in call.errors.items())
-            yield call.executable, rule, f"failed: {failed}" if failed else "", call.count
+            failed = ", ".join(f"{errno} ×{count}" for errno, count in (call.errors or {}).items())
+            yield (
+                call.executable,
+                rule,
+                f"failed: {failed}" if failed else "results unknown" if call.errors is None else "",
+                call.count,
+            )
 
 
 def _arguments(rule: str, run: Run) -> Iterator[_Found]:

@@ -48,6 +48,12 @@ _TRIALS: Final[tuple[tuple[str, bool, str, str], ...]] = (
     ("no-new-privs", True, "set-user-id programs would gain privileges", _CONTAINER),
     ("seccomp", True, "system calls cannot be filtered", f"boot a kernel with CONFIG_SECCOMP_FILTER=y; {_CONTAINER}"),
     (
+        "seccomp-notify",
+        False,
+        "harden trace can only record with BPF",
+        f"boot Linux 5.5 or newer; nothing that holds a seccomp listener may run harden; {_CONTAINER}",
+    ),
+    (
         "landlock",
         True,
         "files and ports cannot be restricted by path",
@@ -81,7 +87,7 @@ def _cgroup(features: Features) -> tuple[HostFeature, ...]:
             mounted,
             required=False,
             detail=where,
-            lost="nothing can be recorded or limited",
+            lost="BPF cannot record, and nothing can be limited",
             fix="mount -t cgroup2 none /sys/fs/cgroup (or boot with systemd.unified_cgroup_hierarchy=1)",
         ),
         _finding(
@@ -89,7 +95,7 @@ def _cgroup(features: Features) -> tuple[HostFeature, ...]:
             writable,
             required=False,
             detail="works" if writable else unwritable,
-            lost="no cgroup of its own: nothing can be recorded or limited",
+            lost="no cgroup of its own: BPF cannot record, and nothing can be limited",
             fix="run as root, or have a cgroup delegated: systemd-run --user --scope -p Delegate=yes",
         ),
         _finding(

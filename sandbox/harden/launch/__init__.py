@@ -15,8 +15,8 @@ What the workflows call (everything else in this folder is how it is done)::
         replaces this process by harden-exec (`harden run`). `enforced_json`: an open descriptor that receives the
         `Enforced` document as JSON, before the program's first instruction. Raises HardenError if it cannot exec.
 
-    start(plan, *, gate: bool = True, stdin: int | None = None, stdout: int | None = None, stderr: int | None = None)
-            -> Sandbox                        (`harden trace`: this process stays)
+    start(plan, *, gate: bool = True, stdin: int | None = None, stdout: int | None = None, stderr: int | None = None,
+            calls_fd: int | None = None, one_cpu: bool = False) -> Sandbox      (`harden trace`: this process stays)
         sandbox.ready(timeout_s=None) -> Ready     blocks until the payload waits at the gate; Ready has
                                               .cgroup_id (int | None: v2 id of the payload's cgroup, the recorder's
                                               scope), .init_pid, .payload_pid (host pids; exclude init_pid)

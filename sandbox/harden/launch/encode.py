@@ -15,7 +15,7 @@ __all__ = ["Header", "encode"]
 
 _MAGIC: Final = 0x314E4C504E445248
 _VERSION: Final = 1
-_HEADER: Final = struct.Struct("=Q6I7i3IQ")
+_HEADER: Final = struct.Struct("=Q6I7i3IQiI")
 _OP: Final = struct.Struct("=HHI4I2I3QII")
 _MAX_BYTES: Final = 16 << 20
 
@@ -36,6 +36,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_leaf: bytes = b""
     cgroup_top: bytes = b""
     timeout_s: float | None = None
+    notify_fd: int = -1
+    one_cpu: bool = False
 
 
 class _Pool:
@@ -69,8 +71,8 @@ def _encode_op(step: Op, pool: _Pool, blobs: bytearray, first_id: int) -> bytes:
     strings = [pool.add(text.replace(FIRST_ID, base) if maps else text) for text in step.strings]
     strings += [pool.add_list(items) for items in step.lists]
     numbers = list(step.numbers)
-    if step.code in (Code.LOCK_DOWN, Code.SECCOMP):
-        numbers = [len(blobs), len(step.blob)]
+    if step.code in (Code.LOCK_DOWN, Code.SECCOMP, Code.NOTIFY):
+        numbers = [len(blobs), len(step.blob), *numbers]
         blobs += step.blob
     return _OP.pack(
         step.code,
@@ -116,5 +118,7 @@ def encode(ops: tuple[Op, ...], header: Header, *, first_id: int = 0) -> bytes:
         leaf,
         top,
         0 if header.timeout_s is None else max(1, int(header.timeout_s * 1000)),
+        header.notify_fd,
+        int(header.one_cpu),
     )
     return b"".join((packed, records, bytes(pool.bytes), padding, bytes(blobs)))

@@ -1,4 +1,4 @@
-"""The two seccomp filters that every sandbox has, beside the profile's own: classic BPF, seccomp(2)."""
+"""The seccomp filters that a sandbox has beside the profile's own: classic BPF, seccomp(2)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from harden.errors import HardenError
+from harden.kernel.host import native_arch
 from harden.kernel.uapi import AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, TIOCLINUX, TIOCSTI
 from harden.model.arch import Arch
 from harden.model.sandbox import SandboxSpec, View
 from harden.model.syscall import numbers
 
-__all__ = ["base_filter", "lock_down_filter", "shows_host_writable"]
+__all__ = ["base_filter", "lock_down_filter", "notify_filter", "shows_host_writable"]
 
 # linux/bpf_common.h
 _LOAD: Final = 0x20
@@ -28,6 +29,7 @@ _RETURN: Final = 0x06
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
 _KILL: Final = 0x80000000
+_NOTIFY: Final = 0x7FC00000
 _NUMBER: Final = 0
 _ARCH: Final = 4
 _ARGUMENTS: Final = 16
@@ -160,3 +162,23 @@ def lock_down_filter() -> bytes:
         _PERMIT,
     ]
     return b"".join(program)
+
+
+def notify_filter(cookie: int) -> bytes:
+    """Hands every call of every ABI to the listener, but for the one that gives the listener away.
+
+    That is a sendmsg with the 64 bits of `cookie` in the sixth argument register, which sendmsg ignores.
+    """
+    native = native_arch()
+    sixth = _ARGUMENTS + 8 * 5
+    wanted = (
+        (_ARCH, native.audit_arch),
+        (_NUMBER, numbers(native)["sendmsg"]),
+        (sixth, cookie & 0xFFFFFFFF),
+        (sixth + 4, cookie >> 32),
+    )
+    program = []
+    for position, (offset, value) in enumerate(wanted):
+        to_end = 2 * (len(wanted) - 1 - position) + 1
+        program += [_instruction(_LOAD, 0, 0, offset), _instruction(_JUMP_EQUAL, 0, to_end, value)]
+    return b"".join([*program, _PERMIT, _instruction(_RETURN, 0, 0, _NOTIFY)])

@@ -71,6 +71,7 @@ class Code(enum.IntEnum):
     EXEC = 41
     CHECK = 42
     JOIN = 43
+    NOTIFY = 44
 
 
 class Flag(enum.IntFlag):
@@ -107,7 +108,7 @@ class Check(enum.IntEnum):
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. `blob` is a filter (LOCK_DOWN, SECCOMP); `lists` are argument vectors (EXEC)."""
+    """One step. `blob` is a filter (LOCK_DOWN, SECCOMP, NOTIFY); `lists` are argument vectors (EXEC)."""
 
     stage: Stage
     code: Code

@@ -7,7 +7,7 @@ from typing import Final
 from harden.errors import HardenError
 from harden.kernel.features import Features
 from harden.launch.controls import ControlPlan, is_enforced
-from harden.launch.filters import base_filter, shows_host_writable
+from harden.launch.filters import base_filter, notify_filter, shows_host_writable
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.tree import text
 from harden.model.control import Control
@@ -173,8 +173,24 @@ def _apparmor_op(label: AppArmorLabel | None) -> Op:
     )
 
 
+def _listen_op(cookie: int) -> Op:
+    return op(
+        Stage.PAYLOAD,
+        Code.NOTIFY,
+        "load a filter that hands every call to the recorder, and give the recorder its listener",
+        blob=notify_filter(cookie),
+        numbers=(cookie,),
+        sentence="recording by user notification",
+        hint="it needs Linux 5.5, and nothing else that holds a seccomp listener, such as a container's; "
+        "`harden doctor` tries it",
+    )
+
+
 def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked: bool) -> list[Op]:
-    """The last steps: no_new_privs, Landlock, the gate, and seccomp right before execve."""
+    """The last steps: no_new_privs, Landlock, the gate, and seccomp right before execve.
+
+    The recorder's filter comes first of them: of those that come after, refusals go before it.
+    """
     pay = Stage.PAYLOAD
     ops = [op(pay, Code.NO_NEW_PRIVS, "set no_new_privs", sentence="no-new-privs: cannot set it")]
     if landlocked:
@@ -195,6 +211,8 @@ def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked
             hint="the supervisor traces it up to its exec, to verify it: kernel.yama.ptrace_scope must not be 3",
         )
     )
+    if spec.listener_cookie is not None:
+        ops.append(_listen_op(spec.listener_cookie))
     ops.append(op(pay, Code.CLOSE_FDS, "close every descriptor but 0, 1 and 2"))
     ops.append(base_filter_op(spec))
     cookie = 0

@@ -72,8 +72,13 @@ def start(
     stdin: int | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
+    calls_fd: int | None = None,
+    one_cpu: bool = False,
 ) -> Sandbox:
     """Start harden-exec beside this process; see Sandbox. Without `gate` the program starts at once.
+
+    `calls_fd`: the memfd that calls are recorded in, for a spec with a `listener_cookie`; with `one_cpu` program and
+    recorder share one processor.
 
     The three descriptors become the program's; None shares this process's own. Raises HardenError.
     """
@@ -104,12 +109,15 @@ def start(
             cgroup_fd=-1 if cgroup is None else cgroup.payload_fd,
             quiet=True,
             timeout_s=plan.spec.timeout_s,
+            notify_fd=-1 if calls_fd is None else calls_fd,
+            one_cpu=one_cpu,
         )
         first_id = 0 if ids is None else ids.first
         encoded = _closing(stack, sealed_memfd("plan", encode(plan.ops, header, first_id=first_id)))
         inherited = [encoded, status_writer, gate_reader, lifeline_reader]
         inherited += [cgroup.payload_fd] if cgroup is not None else []
         inherited += [ids.lock] if ids is not None else []
+        inherited += [calls_fd] if calls_fd is not None else []
         pid = spawn(program, encoded, inherited, (stdin, stdout, stderr))
         sandbox = Sandbox(
             plan=plan,

@@ -22,11 +22,15 @@ class GapKind(enum.StrEnum):
     NESTED_PTRACE = "nested-ptrace"
     ANONYMOUS_PROGRAM = "anonymous-program"
     """A program without a path ran (a memfd): no rule can be written for it."""
+    NESTED_LISTENER = "nested-listener"
+    """The program asked for a seccomp listener of its own; the recorder has the only one that there can be."""
     STILL_RUNNING = "still-running"
     """Processes outlived the program and were killed with the sandbox: what they would have done is not known."""
 
 
-OPAQUE: Final = frozenset({GapKind.IO_URING, GapKind.FOREIGN_ARCH, GapKind.NESTED_PTRACE, GapKind.ANONYMOUS_PROGRAM})
+OPAQUE: Final = frozenset(
+    {GapKind.IO_URING, GapKind.FOREIGN_ARCH, GapKind.NESTED_PTRACE, GapKind.NESTED_LISTENER, GapKind.ANONYMOUS_PROGRAM}
+)
 """Gaps that no better recorder would close."""
 
 

@@ -10,6 +10,7 @@ import posixpath
 from collections import defaultdict
 from typing import Final
 
+from harden.model.file_operation import ABSENT, CAN_HAVE_WORKED, PRESENT
 from harden.model.network_rule import NetworkOperation, NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
@@ -34,10 +35,12 @@ __all__ = [
     "unusable_sockets",
 ]
 
-_EXISTED: Final = frozenset({"EEXIST", "EISDIR", "ENOTEMPTY", "EINVAL", "ELOOP", "EXDEV", "ENXIO", "ENODATA"})
+_EXISTED: Final = frozenset({"EEXIST", "EISDIR", "ENOTEMPTY", "EINVAL", "ELOOP", "EXDEV", "ENXIO", "ENODATA", PRESENT})
 """Failures that tell the program that the path is there: without it the answer would be another one."""
 
-_UNDER_WAY: Final = frozenset({"ok", "EINPROGRESS", "EINTR"})
+_MISSING: Final = frozenset({"ENOENT", ABSENT})
+
+_UNDER_WAY: Final = frozenset({*CAN_HAVE_WORKED, "EINPROGRESS", "EINTR"})
 """connect(2) on a non-blocking or interrupted socket goes on after these."""
 
 _REFUSED_BY_PEER: Final = frozenset({"ECONNREFUSED", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT"})
@@ -114,7 +117,7 @@ def _counts(seen: CapabilitySeen) -> bool:
 
 
 def file_needs(run: Run) -> dict[bytes, frozenset[FileOperation]]:
-    """The operations that succeeded, by path; programs, loaders and libraries included.
+    """The operations that succeeded, or may have where that is unknown, by path; programs and libraries included.
 
     Removing what was not there counts too where the same run makes it: the next run finds it.
     """
@@ -124,14 +127,14 @@ def file_needs(run: Run) -> dict[bytes, frozenset[FileOperation]]:
         path = normal_path(seen.path)
         if path is None:
             continue
-        if seen.result == "ok":
+        if seen.result in CAN_HAVE_WORKED:
             operation = seen.operation
             needs[path].add(FileOperation.LIST if seen.folder and operation is FileOperation.READ else operation)
         elif seen.result in _EXISTED:
             needs[path].add(FileOperation.STAT)
             if seen.result == "ENXIO" and seen.operation in _NO_PEER:
                 needs[path].add(seen.operation)
-        elif seen.result == "ENOENT" and seen.operation in _REMOVED:
+        elif seen.result in _MISSING and seen.operation in _REMOVED:
             missed[path].add(seen.operation)
     for rule in network_needs(run):
         if rule.family == "AF_UNIX" and rule.address.startswith("/"):

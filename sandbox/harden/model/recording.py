@@ -16,6 +16,7 @@ import msgspec
 from harden.errors import DocumentError
 from harden.model.action import RingOperationSeen, SignalSeen
 from harden.model.arch import Arch
+from harden.model.file_operation import OK, FileOperation, Resolution
 from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
 from harden.model.outcome import Change
 from harden.model.phase import INIT_ONLY, Phase
@@ -42,6 +43,7 @@ __all__ = [
     "SocketOperation",
     "SocketSeen",
     "SyscallSeen",
+    "Unseen",
     "merge",
 ]
 
@@ -55,8 +57,9 @@ class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     nr: int
     name: str
     count: int
-    errors: dict[str, int] = msgspec.field(default_factory=dict)
-    """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none."""
+    errors: dict[str, int] | None = msgspec.field(default_factory=dict)
+    """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none.
+    None: the recorder does not see results."""
     phases: tuple[Phase, ...] = INIT_ONLY
 
 
@@ -97,62 +100,14 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     phases: tuple[Phase, ...] = INIT_ONLY
 
 
-class FileOperation(enum.StrEnum):
-    """What was done to a path. The same words are the file rights of a profile."""
-
-    STAT = "stat"
-    """Looked at: stat, access, readlink, open with O_PATH, chdir."""
-    LIST = "list"
-    """A folder's entries were read."""
-    READ = "read"
-    WRITE = "write"
-    APPEND = "append"
-    """Opened for writing with O_APPEND only."""
-    TRUNCATE = "truncate"
-    CREATE = "create"
-    """A regular file came into being."""
-    MKDIR = "mkdir"
-    SYMLINK = "symlink"
-    MKSOCK = "mksock"
-    MKFIFO = "mkfifo"
-    MKNOD = "mknod"
-    UNLINK = "unlink"
-    """A name of anything but a folder went away (also the source of a rename)."""
-    RMDIR = "rmdir"
-    REFER = "refer"
-    """Renamed or linked into or out of another folder (Landlock's word)."""
-    LINK = "link"
-    """The new name of a hard link."""
-    LOCK = "lock"
-    CHMOD = "chmod"
-    CHOWN = "chown"
-    UTIME = "utime"
-    XATTR = "xattr"
-    IOCTL = "ioctl"
-    """ioctl on a device node."""
-    EXEC = "exec"
-    MAP = "map"
-    """Mapped executable: a shared library."""
-    CONNECT = "connect"
-    """Connected to as a UNIX socket."""
-
-
-class Resolution(enum.StrEnum):
-    """How a path was found out."""
-
-    OBJECT = "object"
-    """From the kernel's own file object: symlinks, folders and chroots are resolved."""
-    LEXICAL = "lexical"
-    """The name as the program gave it, joined to the folder it was relative to."""
-
-
 class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
     """An operation on a path as the sandbox sees it (path text)."""
 
     path: str
     operation: FileOperation
-    result: str = "ok"
-    """`ok` or the errno's name: a failed attempt is kept as a probe."""
+    result: str = OK
+    """`ok` or the errno's name: a failed attempt is kept as a probe. Where results are not seen: `unknown`, `absent` or
+    `present` (see harden.model.file_operation)."""
     resolution: Resolution
     syscall: str
     folder: bool = False
@@ -182,7 +137,8 @@ class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     address: str = ""
     """`127.0.0.1`, `::1`; for AF_UNIX path text, or `@` and the abstract name; empty for an unnamed one."""
     port: int | None = None
-    result: str = "ok"
+    result: str = OK
+    """As of FileSeen."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
 
@@ -201,6 +157,18 @@ class ExecutableSeen(
     argv0: str = ""
 
 
+class Unseen(enum.StrEnum):
+    """What a recorder can never see: such things are unknown in a recording, not absent."""
+
+    RESULTS = "results"
+    """How calls end, and which errnos."""
+    CAPABILITIES = "capabilities"
+    PHASES = "phases"
+    """Everything counts as `init`."""
+    SIGNALS = "signals"
+    """What was sent to whom; the calls are seen."""
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a run was recorded, as far as it explains what was seen."""
 
@@ -209,6 +177,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     recorder: str
     """The backend and the hooks it used, e.g. `bpf (tp_btf; capabilities: tracepoint)`."""
     libc: str = ""
+    unseen: tuple[Unseen, ...] = ()
 
 
 class RunStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -128,6 +128,8 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[int] = frozenset()
     """CAP_* numbers held inside the user namespace: bounding, permitted, effective, inheritable and ambient."""
     seccomp: SeccompFilter | None = None
+    listener_cookie: int | None = None
+    """Every call is recorded by user notification; 64 random bits that mark the transfer of the listener."""
     landlock: LandlockRules | None = None
     apparmor: AppArmorLabel | None = None
     hostname: str = "harden"

@@ -10,6 +10,9 @@ that it completes inside that cgroup or a descendant while the recorder is attac
 from its first instruction. Tasks of the cgroup that never exec (a sandbox's PID 1, set-up code) are not recorded, nor
 is the execve that starts the payload. Call `stop()` after the payload's tasks have been waited for or killed.
 
+`NotifyRecorder()` is the other one, for who may not load BPF: its descriptor and cookie go to the sandbox, whose own
+harden-exec records; `stop()` reads what it left. It sees neither results nor capabilities (`Observations.unseen`).
+
 `build_run(observations, *, workload, status, host=None, changes=(), peaks={}, resolve=None)` is pure apart from what
 `resolve` reads: `resolve(path: bytes) -> bytes | None` gives the host file that shows `path` of the sandbox, for
 digests, build ids and loaders (None: unknown). `host_of(observations)` is the `Host` of this machine.
@@ -24,10 +27,22 @@ by a relative name, which can no longer be joined to the folder that was left.
 
 from __future__ import annotations
 
+from harden.trace.notify_recorder import NotifyRecorder
 from harden.trace.observations import Observations
 from harden.trace.probe import ProgramState, probe_recorder
 from harden.trace.progress import Progress
 from harden.trace.recorder import Recorder
 from harden.trace.run import build_run, host_of
+from harden.trace.running import RunningRecorder
 
-__all__ = ["Observations", "ProgramState", "Progress", "Recorder", "build_run", "host_of", "probe_recorder"]
+__all__ = [
+    "NotifyRecorder",
+    "Observations",
+    "ProgramState",
+    "Progress",
+    "Recorder",
+    "RunningRecorder",
+    "build_run",
+    "host_of",
+    "probe_recorder",
+]

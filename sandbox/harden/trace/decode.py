@@ -16,6 +16,7 @@ from harden.model.recording import (
     CapabilityNamespace,
     CapabilitySeen,
     SyscallSeen,
+    Unseen,
 )
 from harden.model.syscall import name_of
 from harden.model.syscall_argument import ARGUMENT_ROWS
@@ -83,6 +84,7 @@ def program_text(programs: Mapping[int, Program], number: int) -> str:
 
 def decode_syscalls(observations: Observations, programs: Mapping[int, Program]) -> tuple[SyscallSeen, ...]:
     """Calls per executable and ABI, sorted."""
+    blind = Unseen.RESULTS in observations.unseen
     made: Tally[tuple[str, Arch, int]] = Tally()
     failed: dict[tuple[str, Arch, int], Counter[str]] = defaultdict(Counter)
     for key, count in observations.counts.items():
@@ -102,7 +104,7 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
                 name=name_of(arch, nr),
                 # A call that the program's own filter refused has an end but no beginning.
                 count=max(made[executable, arch, nr], failed[executable, arch, nr].total()),
-                errors=dict(sorted(failed[executable, arch, nr].items())),
+                errors=None if blind else dict(sorted(failed[executable, arch, nr].items())),
                 phases=made.phases((executable, arch, nr)),
             )
             for executable, arch, nr in made

@@ -6,13 +6,14 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from harden.model.file_operation import CAN_HAVE_WORKED, OK, UNKNOWN
 from harden.model.path_text import UNNAMED_FILE, to_text
 from harden.model.recording import FileOperation, FileSeen, Resolution
 from harden.model.syscall import name_of
 from harden.trace.calls import CALLS, CallRow, Kind
 from harden.trace.decode import Program, program_text
-from harden.trace.errno_name import errno_name
 from harden.trace.layout import EXEC_NR, FLAG_NAMED, SERVING, Event, EventKind, Mark, SeenKey
+from harden.trace.look import result_of
 from harden.trace.observations import Observations
 from harden.trace.place import folder_of, join, path_of_names
 from harden.trace.tally import Tally
@@ -74,8 +75,11 @@ def _add(found: Tally[_Found], item: _Found, count: int) -> None:
     found.add(item, item.executable, count)
 
 
-def _result(key: SeenKey) -> str:
-    return errno_name(key.error) if key.error else "ok"
+def _resolution(event: Event, row: CallRow) -> Resolution:
+    """A descriptor has its object; a name has one that was found beside the call where the result is not seen."""
+    if not event.marks & Mark.OBJECT:
+        return Resolution.LEXICAL
+    return Resolution.OBJECT if event.key.error >= 0 or row.kind in (Kind.FD, Kind.PROTECT) else Resolution.LOOKED_UP
 
 
 def _operations(event: Event, row: CallRow) -> Iterator[_Found]:
@@ -87,15 +91,17 @@ def _operations(event: Event, row: CallRow) -> Iterator[_Found]:
     is_folder = stat.S_ISDIR(key.mode)
     if by_object and row.kind is Kind.OPEN and key.flags & _O_TMPFILE == _O_TMPFILE:
         path = join(folder_of(path), UNNAMED_FILE)
-    for operation in row.operations(key.flags, key.mode, not key.error):
+    opens = row.kind is Kind.OPEN
+    for operation in row.operations(key.flags, key.mode, not key.error or by_object):
+        result = result_of(key.error, None if opens else operation, creates=opens and by_object)
         yield _Found(
             executable=key.executable,
             path=path,
             operation=operation,
-            result=_result(key),
-            resolution=Resolution.OBJECT if by_object else Resolution.LEXICAL,
+            result=result,
+            resolution=_resolution(event, row),
             syscall=row.syscall,
-            folder=is_folder or (operation in _MADE_FOLDERS and not key.error),
+            folder=is_folder or (operation in _MADE_FOLDERS and result in CAN_HAVE_WORKED),
         )
 
 
@@ -105,7 +111,7 @@ def _name_of_object(event: Event, syscall: str) -> _Found:
         executable=event.key.executable,
         path=join(path_of_names(event.base), event.string),
         operation=FileOperation.STAT,
-        result="ok",
+        result=UNKNOWN if event.key.error else OK,
         resolution=Resolution.LEXICAL,
         syscall=syscall,
         folder=False,
@@ -118,7 +124,9 @@ def _links(names: Iterable[_Found], found: Iterable[_Found]) -> list[_Found]:
     The folders that were merged into /usr are symbolic links everywhere (file-hierarchy(7)): they say nothing. Nor
     does the name that the kernel makes up for execveat(2).
     """
-    objects = {item.path for item in found if item.resolution is Resolution.OBJECT and item.result == "ok"}
+    objects = {
+        item.path for item in found if item.resolution is not Resolution.LEXICAL and item.result in CAN_HAVE_WORKED
+    }
     return [
         item
         for item in names
@@ -134,7 +142,7 @@ def _socket_operations(event: Event, row: CallRow, path: bytes) -> Iterator[_Fou
             executable=event.key.executable,
             path=path,
             operation=operation,
-            result=_result(event.key),
+            result=result_of(event.key.error, operation),
             resolution=Resolution.LEXICAL,
             syscall=row.syscall,
             folder=False,
@@ -161,7 +169,7 @@ def _execs(key: SeenKey, programs: Mapping[int, Program]) -> Iterator[_Found]:
             executable=key.executable if key.executable & ~SERVING else key.hash,
             path=path,
             operation=operation,
-            result="ok",
+            result=OK,
             resolution=resolution,
             syscall="execve",
             folder=False,
@@ -172,7 +180,7 @@ def _folders(found: Iterable[_Found]) -> set[bytes]:
     """Paths that must be folders: seen as such, or above something that was reached."""
     folders = {item.path for item in found if item.folder}
     for item in found:
-        if item.result == "ok":
+        if item.result in CAN_HAVE_WORKED:
             path = item.path
             while (path := folder_of(path)) not in folders:
                 folders.add(path)
@@ -186,14 +194,14 @@ def _two_names(event: Event, row: CallRow, folders: set[bytes]) -> Iterator[_Fou
     key = event.key
     old = join(path_of_names(event.base), event.string) if event.string else b""
     new = join(path_of_names(event.base2), event.string2)
-    moves_folder = old in folders and row.syscall.startswith("rename")
+    moves_folder = (old in folders or stat.S_ISDIR(key.mode)) and row.syscall.startswith("rename")
 
     def item(path: bytes, operation: FileOperation) -> _Found:
         return _Found(
             executable=key.executable,
             path=path,
             operation=operation,
-            result=_result(key),
+            result=result_of(key.error),
             resolution=Resolution.LEXICAL,
             syscall=row.syscall,
             folder=moves_folder,

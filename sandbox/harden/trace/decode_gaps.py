@@ -24,12 +24,19 @@ _LOSS_GAPS: Final[Mapping[str, tuple[GapKind, str]]] = {
     "map_full": (GapKind.LIMIT_REACHED, "more distinct operations than a recorder's map holds"),
     "truncated": (GapKind.LIMIT_REACHED, "a path longer than PATH_MAX"),
     "unreadable": (GapKind.UNREADABLE_PATH, "a name or address in the program's memory could not be read"),
+    "event_table": (GapKind.LIMIT_REACHED, "more distinct operations than the recorder's table of events holds"),
+    "recorder": (GapKind.LOST_EVENTS, "the recorder ended before the program did"),
+    "sockets": (GapKind.LOST_EVENTS, "a socket could not be asked for its family and type"),
+    "listeners": (
+        GapKind.NESTED_LISTENER,
+        "a seccomp listener was asked for and refused (EBUSY): the recorder has it",
+    ),
     "detached": (GapKind.UNREADABLE_PATH, "a path on a mount that is in no namespace"),
 }
 _UNSEEN: Final[Mapping[str, tuple[GapKind, str]]] = {
-    "io_uring_setup": (GapKind.IO_URING, "io_uring_setup succeeded: what its rings do is not seen"),
-    "io_uring_enter": (GapKind.IO_URING, "io_uring_enter succeeded: what its rings do is not seen"),
-    "ptrace": (GapKind.NESTED_PTRACE, "ptrace succeeded: a tracer can make calls in another program's place"),
+    "io_uring_setup": (GapKind.IO_URING, "io_uring_setup {}: what its rings do is not seen"),
+    "io_uring_enter": (GapKind.IO_URING, "io_uring_enter {}: what its rings do is not seen"),
+    "ptrace": (GapKind.NESTED_PTRACE, "ptrace {}: a tracer can make calls in another program's place"),
 }
 
 
@@ -39,11 +46,12 @@ def decode_gaps(observations: Observations, programs: Mapping[int, Program]) -> 
     for name, count in observations.losses.items():
         found[_LOSS_GAPS[name]] += count
     for call in decode_syscalls(observations, programs):
-        succeeded = call.count - sum(call.errors.values())
+        succeeded = call.count - sum((call.errors or {}).values())
         if call.arch is not observations.arch:
             found[GapKind.FOREIGN_ARCH, f"{call.arch} system calls"] += call.count
         elif call.name in _UNSEEN and succeeded > 0:
-            found[_UNSEEN[call.name]] += succeeded
+            kind, detail = _UNSEEN[call.name]
+            found[kind, detail.format("was called" if call.errors is None else "succeeded")] += succeeded
     if observations.arch is not Arch.X86_64:
         foreign = sum(count for key, count in observations.counts.items() if key.abi != ABI_NATIVE and not key.error)
         found[GapKind.FOREIGN_ARCH, "32-bit system calls"] += foreign

@@ -7,14 +7,15 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
+from harden.model.file_operation import FileOperation
 from harden.model.path_text import to_text
 from harden.model.recording import SocketOperation, SocketSeen
 from harden.model.syscall import name_of
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES, SOCKET_TYPES
 from harden.trace.calls import CALLS
 from harden.trace.decode import Program, program_text
-from harden.trace.errno_name import errno_name
 from harden.trace.layout import Event, EventKind
+from harden.trace.look import result_of
 from harden.trace.observations import Observations
 from harden.trace.place import join, path_of_names
 from harden.trace.tally import Tally
@@ -24,6 +25,8 @@ __all__ = ["decode_sockets", "parse_address", "socket_paths"]
 _AF_UNIX: Final = 1
 _AF_INET: Final = 2
 _AF_INET6: Final = 10
+_MADE: Final = {SocketOperation.BIND: FileOperation.MKSOCK}
+"""What a socket operation makes of the name it is given."""
 
 
 def parse_address(address: bytes) -> tuple[str, int | None]:
@@ -67,11 +70,11 @@ def decode_sockets(
             program_text(programs, event.key.executable),
             operation,
             ADDRESS_FAMILIES.get(family, str(family)),
-            SOCKET_TYPES.get(kind, str(kind)),
+            SOCKET_TYPES.get(kind, str(kind) if kind else ""),
             event.key.mode,
             address,
             -1 if port is None else port,
-            errno_name(event.key.error) if event.key.error else "ok",
+            result_of(event.key.error, _MADE.get(operation)),
         )
         found.add(item, event.key.executable, observations.seen.get(event.key, 1))
     seen = [

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.path_text import to_text
 from harden.model.recording import ExecutableSeen, FileOperation, FileSeen
 from harden.trace.decode import Program
@@ -65,7 +66,7 @@ def describe_executables(
     """The programs that ran, sorted by path; one entry for a path that ran with several numbers."""
     libraries: dict[str, set[str]] = {}
     for file in files:
-        if file.operation is FileOperation.MAP and file.result == "ok" and file.syscall != "execve":
+        if file.operation is FileOperation.MAP and file.result in CAN_HAVE_WORKED and file.syscall != "execve":
             libraries.setdefault(file.executable, set()).add(file.path)
     described = {}
     for _number, program in sorted(programs.items(), reverse=True):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from harden.model.arch import Arch
+from harden.model.recording import Unseen
 from harden.trace.layout import (
     COMBINATIONS,
     ArgumentKey,
@@ -30,6 +31,7 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     """The backend and the hooks it used."""
     arch: Arch
     """The ABI whose numbers are native."""
+    unseen: tuple[Unseen, ...] = ()
     events: tuple[Event, ...] = ()
     """In the order they came: one per distinct executable, path operation and socket operation."""
     seen: Mapping[SeenKey, int] = {}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import posixpath
 
-__all__ = ["folder_of", "join", "path_of_names"]
+__all__ = ["folder_of", "join", "names_of_path", "path_of_names"]
 
 
 def path_of_names(names: bytes) -> bytes:
     """The absolute path of names that come leaf first, each with its NUL; no names are the root."""
     return b"/" + b"/".join(reversed(names.split(b"\0")[:-1]))
+
+
+def names_of_path(path: bytes) -> bytes:
+    """The names of an absolute path, leaf first, each with its NUL; nothing for the root and for no path."""
+    return b"".join(name + b"\0" for name in reversed(path.split(b"/")) if name)
 
 
 def join(base: bytes, name: bytes) -> bytes:

@@ -19,8 +19,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     calls: int
     """System calls so far."""
-    tasks: int
-    """Processes and threads that live now."""
+    tasks: int | None
+    """Processes and threads that live now; None: not known."""
     new: int
     """Distinct programs and operations on files and sockets so far."""
     last: str

@@ -34,6 +34,7 @@ def host_of(observations: Observations) -> Host:
         arch=observations.arch,
         recorder=observations.recorder,
         libc=f"{library} {version}".strip(),
+        unseen=observations.unseen,
     )
 
 

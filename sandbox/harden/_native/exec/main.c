@@ -93,6 +93,7 @@ static void allocate(void)
 	run.argv = string_vector(exec->s[1], exec->n[1]);
 	run.environment = string_vector(exec->s[2], exec->n[2]);
 	run.init_pidfd = run.user_namespace_fd = run.staging_fd = run.root_fd = run.proc_fd = run.landlock_fd = -1;
+	run.notify[0] = run.notify[1] = -1;
 	run.control[0] = run.control[1] = run.to_payload[0] = run.to_payload[1] = -1;
 }
 

@@ -100,6 +100,8 @@ static const struct op_rule RULES[OP_CODE_COUNT] = {
 	[OP_CHECK] = { CHK, 4, 0, 2, 1, 0 },
 	/* MODE_ENTER: n0 flags of the namespaces to join */
 	[OP_JOIN] = { OUT, 0, 0, 0, 1, 0 },
+	/* n0 offset, n1 length of a filter, n2 cookie of the call that hands its listener over */
+	[OP_NOTIFY] = { PAY, 0, 0, 0, 3, 0 },
 };
 
 static bool zero_after(const uint32_t *fields, size_t used, size_t count)
@@ -168,6 +170,7 @@ static const char *check_meaning(const struct plan_header *header, const struct 
 	switch (op->code) {
 	case OP_LOCK_DOWN:
 	case OP_SECCOMP:
+	case OP_NOTIFY:
 		return check_filter(header, op);
 	case OP_CLONE_INIT:
 	case OP_CLONE_PAYLOAD:
@@ -245,6 +248,8 @@ static const char *check_header(const struct plan_header *header, size_t size)
 		return "it has an unknown flag";
 	if (header->cgroup_leaf >= header->string_bytes || header->cgroup_top >= header->string_bytes)
 		return "the name of the cgroup lies outside the string pool";
+	if (header->notify_flags & ~(uint32_t)NOTIFY_PLAN_FLAGS)
+		return "it has an unknown flag";
 	if (header->timeout_ms > UINT64_C(1) << 40)
 		return "the timeout is too long";
 	return NULL;
@@ -259,7 +264,7 @@ static bool good_fds(const struct plan_header *header)
 {
 	return good_fd(header->status_fd) && good_fd(header->gate_fd) && good_fd(header->lifeline_fd) &&
 	       good_fd(header->enforced_fd) && good_fd(header->cgroup_fd) && good_fd(header->cgroup_base_fd) &&
-	       good_fd(header->target_fd);
+	       good_fd(header->target_fd) && good_fd(header->notify_fd);
 }
 
 /* The skeleton that the supervisor relies on; the order in between is the plan's. */
@@ -274,7 +279,7 @@ static const char *check_order(const struct plan *plan)
 		return "the payload does not end with one exec";
 	if (enter)
 		return plan->first[STAGE_PAYLOAD] != 1 || plan->ops[0].code != OP_JOIN || plan->header.target_fd < 0 ||
-				       count[OP_GATE] || count[OP_CHECK] || count[OP_WAIT_FOR_ROOT]
+				       count[OP_GATE] || count[OP_CHECK] || count[OP_WAIT_FOR_ROOT] || count[OP_NOTIFY]
 			       ? "it enters a sandbox and does more than that"
 		       : count[OP_SESSION] != 1 || count[OP_BOUNDING] != 1 || count[OP_IDS] != 1 ||
 				       count[OP_CAPABILITIES] != 1 || count[OP_NO_NEW_PRIVS] != 1 ||
@@ -287,6 +292,8 @@ static const char *check_order(const struct plan *plan)
 	    count[OP_PIVOT] != 1 || count[OP_LOCK_DOWN] != 1 || count[OP_CLOSE_FDS] != 1 ||
 	    count[OP_JOIN])
 		return "a step that every sandbox has is missing or doubled";
+	if (count[OP_NOTIFY] != (plan->header.notify_fd >= 0))
+		return "it records calls without a table, or has a table for none";
 	if (plan->header.target_fd != -1)
 		return "it runs a sandbox and names another one";
 	return NULL;

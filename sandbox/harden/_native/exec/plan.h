@@ -41,7 +41,11 @@ struct plan_header {
 	uint32_t cgroup_leaf;
 	uint32_t cgroup_top;
 	uint64_t timeout_ms; /* 0: none */
+	int32_t notify_fd;   /* memfd of the table of calls (notify_table.h), or -1 */
+	uint32_t notify_flags;
 };
+
+enum notify_plan_flag { NOTIFY_PLAN_ONE_CPU = 1, NOTIFY_PLAN_FLAGS = 1 };
 
 enum plan_flag {
 	PLAN_QUIET = 1 << 0,           /* errors go to status_fd, not to stderr */
@@ -95,6 +99,7 @@ enum op_code {
 	OP_EXEC,
 	OP_CHECK,
 	OP_JOIN,
+	OP_NOTIFY,
 	OP_CODE_COUNT,
 };
 
@@ -142,7 +147,7 @@ struct op {
 	uint32_t hint;
 };
 
-_Static_assert(sizeof(struct plan_header) == 80, "harden.launch.encode writes this layout");
+_Static_assert(sizeof(struct plan_header) == 88, "harden.launch.encode writes this layout");
 _Static_assert(sizeof(struct op) == 64, "harden.launch.encode writes this layout");
 
 struct plan {

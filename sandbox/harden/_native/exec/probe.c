@@ -10,6 +10,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -54,6 +55,7 @@ enum trial {
 	SECCOMP,
 	LANDLOCK,
 	PIDFD,
+	SECCOMP_NOTIFY,
 	TRIAL_COUNT,
 };
 
@@ -62,7 +64,7 @@ static const char *const NAMES[TRIAL_COUNT] = {
 	"ipc-namespace",  "uts-namespace",     "cgroup-namespace", "time-namespace", "id-maps",	      "nested-user-namespace",
 	"private-mounts", "openat2",	       "tmpfs",		 "mount-setattr",   "move-mount",    "procfs",
 	"user-overlay",	  "hostname",	       "loopback",	 "session-keyring", "no-new-privs",  "seccomp",
-	"landlock",	  "pidfd",
+	"landlock",	  "pidfd",	       "seccomp-notify",
 };
 
 static struct results {
@@ -176,6 +178,8 @@ static void try_mounts(void)
 /* Inside all eight namespaces, after the maps are written. */
 static _Noreturn void try_inside(int from_parent, int to_parent)
 {
+	struct sock_filter allow = { 0x06, 0, 0, SECCOMP_RET_ALLOW };
+	struct sock_fprog filter = { 1, &allow };
 	uint32_t action = SECCOMP_RET_ERRNO;
 	char byte;
 
@@ -190,6 +194,8 @@ static _Noreturn void try_inside(int from_parent, int to_parent)
 	note(KEYRING, "keyctl", syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0);
 	note(NO_NEW_PRIVS, "prctl", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	note(SECCOMP, "seccomp", syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0);
+	note(SECCOMP_NOTIFY, "seccomp",
+	     syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter) >= 0);
 	/* Not before the trials are over may the parent look at them. */
 	if (write(to_parent, "D", 1) != 1 || read(from_parent, &byte, 1) != 0)
 		_exit(1);

@@ -50,6 +50,7 @@ static operation *const OPERATIONS[OP_CODE_COUNT] = {
 	[OP_SECCOMP] = op_seccomp,
 	[OP_EXEC] = op_exec,
 	[OP_JOIN] = op_join,
+	[OP_NOTIFY] = op_notify,
 };
 
 /* memcpy of a bounded string, cut if need be. */

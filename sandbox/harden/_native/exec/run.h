@@ -17,6 +17,9 @@ enum { EXIT_HARDEN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_
 /* What was seen of Landlock by trying what it has to refuse, before and after. */
 enum landlock_effect { LANDLOCK_UNTRIED = 0, LANDLOCK_REFUSES, LANDLOCK_ALLOWS, LANDLOCK_UNSEEN };
 
+/* What the recorder of calls (notify.h) does with them. */
+enum recording { RECORDING_WAITS = 0, RECORDING_ON, RECORDING_OVER };
+
 /* One shared anonymous mapping made before the clone. It is how init and the payload report: writing to it needs no
  * system call, so it works under any filter; and execve takes it away from the program. */
 struct shared {
@@ -28,6 +31,7 @@ struct shared {
 	atomic_uint payload_ended;
 	int32_t payload_status; /* as of wait4(2) */
 	atomic_uint payload_stopped; /* by which signal */
+	atomic_uint recording; /* enum recording */
 	struct rusage payload_usage;
 	uint32_t landlock_abi;
 	uint32_t landlock_rules;
@@ -42,6 +46,7 @@ struct run {
 	struct shared *shared;
 	int control[2];  /* supervisor's end, sandbox's end: sequenced packets */
 	int to_payload[2]; /* init → payload */
+	int notify[2];   /* recorder of calls, payload */
 	pid_t init_pid;
 	int init_pidfd;
 	int user_namespace_fd; /* init's, for idmapped mounts; -1 until needed */
@@ -86,7 +91,8 @@ operation op_clone_init, op_map_ids, op_staging, op_clone_tree, op_set_attribute
 	op_clone_payload, op_join_network, op_sysfs, op_devpts, op_root, op_attach, op_folder, op_symlink, op_mask,
 	op_read_only, op_pivot, op_lock_down, op_hostname, op_loopback, op_keyring, op_wait_for_root, op_copy_mounts,
 	op_rlimit, op_landlock, op_landlock_path, op_landlock_port, op_session, op_bounding, op_ids, op_capabilities,
-	op_apparmor, op_cwd, op_no_new_privs, op_landlock_restrict, op_gate, op_close_fds, op_seccomp, op_exec, op_join;
+	op_apparmor, op_cwd, op_no_new_privs, op_landlock_restrict, op_gate, op_close_fds, op_seccomp, op_exec, op_join,
+	op_notify;
 
 _Noreturn void init_main(void);
 _Noreturn void payload_main(void);

@@ -1,5 +1,6 @@
 /* The supervisor: starts init, makes what only the outside can make, verifies, relays signals and the end. */
 #include "cgroup.h"
+#include "notify.h"
 #include "readback.h"
 #include "report.h"
 #include "run.h"
@@ -155,6 +156,7 @@ static bool verify(void)
 	}
 	report_enforced(&document);
 	terminal_begin();
+	notify_begin();
 	state.phase = RUNNING;
 	return true;
 }
@@ -191,6 +193,8 @@ static void children_changed(void)
 	}
 	if (!state.init_gone && waitpid(run.init_pid, &state.init_status, WNOHANG) == run.init_pid)
 		state.init_gone = true;
+	if (notify_died())
+		kill_all();
 }
 
 /* What a key of the terminal sends is for a whole process group. */
@@ -331,6 +335,7 @@ static _Noreturn void finish(void)
 	int status = run.shared->payload_status;
 
 	kill_all();
+	notify_end();
 	/* 1: a process died while it wrote the error down; half of one is still an error. */
 	failed = atomic_load(&run.shared->failed) != 0;
 	if (!failed && !ended && !state.timed_out && !state.lifeline_lost) {
@@ -405,6 +410,8 @@ static void prepare(void)
 		give_up("prctl");
 	if (!readback_remember())
 		give_up("stat");
+	if (run.plan.header.notify_fd >= 0 && !notify_start())
+		give_up("seccomp_unotify");
 }
 
 _Noreturn void supervise(void)

@@ -1,0 +1,154 @@
+"""The table that harden-exec's recorder of user notifications fills, as `_native/exec/notify_table.h` has it.
+
+Keys, events and losses are those of the BPF recorder (`layout.py`), so that the same code decodes both.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from harden.model.arch import Arch
+from harden.model.recording import Unseen
+from harden.trace.config import encode_config
+from harden.trace.layout import (
+    COMBINATIONS,
+    KILLED_NR,
+    LOSSES,
+    SYSCALLS,
+    ArgumentKey,
+    CombinationKey,
+    CountKey,
+    Event,
+    EventKind,
+    Mark,
+    SeenKey,
+    parse_event,
+    parse_records,
+    unpack_entries,
+)
+from harden.trace.observations import Observations
+from harden.trace.place import names_of_path
+from harden.trace.progress import Progress, describe_event
+
+__all__ = ["TABLE_SIZE", "encode_table", "read_progress", "read_table"]
+
+_MAGIC: Final = 0x31464954544F4E48
+_PAGE: Final = 4096
+_EXECUTABLES: Final = 1024
+_ABIS: Final = 3
+_HEADER: Final = struct.Struct("=QIIIIQQQQQ8Q")
+_FINISHED: Final = 2
+_FEATURES: Final = ((1, "wait-killable"), (2, "sync wake-up"), (4, "one CPU"))
+_SECTIONS: Final = {
+    "header": _HEADER.size,
+    "config": 7 * _PAGE,
+    "counts": _EXECUTABLES * _ABIS * SYSCALLS * 8,
+    "distinct": _EXECUTABLES * SYSCALLS * 4,
+    "odd": 4096 * 24,
+    "arguments": 65536 * 40,
+    "seen": 131072 * 40,
+    "events": 64 << 20,
+}
+"""Section to bytes, in their order; each starts on a page."""
+_RENAMED: Final = {"ring_full": "event_table"}
+"""A loss that both recorders have, for another reason."""
+
+
+def _offsets() -> Iterator[tuple[str, int]]:
+    offset = 0
+    for name, size in (*_SECTIONS.items(), ("end", 0)):
+        yield name, offset
+        offset += -(-size // _PAGE) * _PAGE
+
+
+_AT: Final = dict(_offsets())
+TABLE_SIZE: Final = _AT["end"]
+"""Bytes of the memfd; only what is used takes memory."""
+
+
+def encode_table(*, arch: Arch, seed: int, combinations: int = COMBINATIONS) -> bytes:
+    """The start of an empty table: its magic, and how calls are read. `seed` hides path hashes from the program."""
+    config = encode_config(arch=arch, cgroup_id=0, seed=seed, combinations=combinations)
+    return struct.pack("=Q", _MAGIC).ljust(_AT["config"], b"\0") + config
+
+
+def read_table(fd: int, *, arch: Arch, combinations: int = COMBINATIONS) -> Observations:
+    """What the recorder left in the memfd `fd`. Everything that is missing is among the losses."""
+    fields = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
+    state, features, executables, killed, event_bytes, _count, _last, listeners, sockets = fields[1:10]
+    losses = {_RENAMED.get(name, name): count for name, count in zip(LOSSES, fields[10:], strict=True)}
+    losses |= {"listeners": listeners, "sockets": sockets, "recorder": int(state != _FINISHED)}
+    seen = unpack_entries(SeenKey, _used(fd, "seen"))
+    survivors = [SeenKey(number, 0, 0, KILLED_NR, 0, 0, 0) for number in range(killed)]
+    return Observations(
+        recorder=f"notify ({', '.join(['user notification', *(word for bit, word in _FEATURES if features & bit)])})",
+        arch=arch,
+        unseen=tuple(Unseen),
+        events=tuple(_with_names(parse_event(record)) for record in parse_records(_section(fd, "events", event_bytes))),
+        seen=seen | dict.fromkeys(survivors, 1),
+        counts=_counts(fd, executables) | unpack_entries(CountKey, _used(fd, "odd")),
+        arguments=unpack_entries(ArgumentKey, _used(fd, "arguments")),
+        combinations=_combinations(fd, executables),
+        combination_limit=combinations,
+        losses={name: count for name, count in losses.items() if count},
+    )
+
+
+def read_progress(fd: int, *, arch: Arch, before: Progress | None) -> Progress:
+    """How far it is; `before`: the look before this one."""
+    fields = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
+    executables, count, last = fields[3], fields[6], fields[7]
+    (size,) = struct.unpack("=I", os.pread(fd, 4, _AT["events"] + last))
+    event = _with_names(parse_event(os.pread(fd, size, _AT["events"] + last + 4))) if count else None
+    is_new = before is None or before.new != count
+    return Progress(
+        calls=sum(_counts(fd, executables).values()),
+        tasks=None,
+        new=count,
+        last=describe_event(event, arch) if event else "",
+        last_s=time.monotonic() if before is None or is_new else before.last_s,
+        lost=sum(fields[10:]),
+    )
+
+
+def _section(fd: int, name: str, size: int) -> bytes:
+    found = bytearray()
+    while len(found) < size and (part := os.pread(fd, size - len(found), _AT[name] + len(found))):
+        found += part
+    return bytes(found)
+
+
+def _used(fd: int, name: str) -> bytes:
+    """The entries of a hash table that count something: the count is their last field."""
+    size = {"seen": 40, "odd": 24, "arguments": 40}[name]
+    entries = struct.iter_unpack(f"{size - 8}s8s", _section(fd, name, _SECTIONS[name]))
+    return b"".join(key + count for key, count in entries if count != bytes(8))
+
+
+def _counts(fd: int, executables: int) -> dict[CountKey, int]:
+    numbers = _ABIS * SYSCALLS
+    counters = memoryview(_section(fd, "counts", (executables + 1) * numbers * 8)).cast("Q")
+    return {
+        CountKey(index // numbers, index % numbers // SYSCALLS, index % SYSCALLS, 0): count
+        for index, count in enumerate(counters)
+        if count
+    }
+
+
+def _combinations(fd: int, executables: int) -> dict[CombinationKey, int]:
+    distinct = memoryview(_section(fd, "distinct", (executables + 1) * SYSCALLS * 4)).cast("I")
+    return {CombinationKey(*divmod(index, SYSCALLS)): count for index, count in enumerate(distinct) if count}
+
+
+def _with_names(event: Event) -> Event:
+    """Paths are whole in the table; everything else has them as names, leaf first."""
+    anonymous = event.kind == EventKind.EXECUTABLE and event.marks & Mark.INTERNAL
+    return event._replace(
+        base=event.base[1:] + b"\0" if anonymous else names_of_path(event.base),
+        base2=names_of_path(event.base2),
+        loader=names_of_path(event.loader),
+    )
