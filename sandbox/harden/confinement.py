@@ -6,8 +6,11 @@ name, so runs do not add up; a changed one is loaded beside the old one, until t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final
+
+import msgspec
 
 from harden import shipped
 from harden.errors import HardenError, UsageError
@@ -21,6 +24,8 @@ __all__ = ["confinement"]
 
 _LABEL: Final = re.compile(r"[^\s\0&:-][^\s\0&]{0,199}")
 """One profile of the kernel's own policy namespace: no stack of several (&), no other namespace (:)."""
+_NAME_CHARS: Final = 64
+_DIGEST_CHARS: Final = 32
 
 
 def confinement(profile: Profile, features: Features, *, name: str | None, load: bool) -> AppArmorLabel | None:
@@ -40,12 +45,20 @@ def confinement(profile: Profile, features: Features, *, name: str | None, load:
     problem = load_problem()
     if problem:
         return AppArmorLabel(name="", problem=problem)
-    from harden.render.apparmor import labelled_apparmor
-
-    label, text = labelled_apparmor(profile, shipped.text("templates/apparmor.j2"))
+    label, text = _labelled(profile)
     if load:
         try:
             load_profile(label, text)
         except HardenError as error:
             return AppArmorLabel(name=label, problem=error.message)
     return AppArmorLabel(name=label)
+
+
+def _labelled(profile: Profile) -> tuple[str, bytes]:
+    """The profile as AppArmor text under a name that holds the SHA-256 of its rules, and that name."""
+    from harden.render.apparmor import apparmor_label, render_apparmor
+
+    template = shipped.text("templates/apparmor.j2")
+    digest = hashlib.sha256(render_apparmor(profile, template).content).hexdigest()
+    named = msgspec.structs.replace(profile, name=f"{profile.name[:_NAME_CHARS]}.{digest[:_DIGEST_CHARS]}")
+    return apparmor_label(named), render_apparmor(named, template).content

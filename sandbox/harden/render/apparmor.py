@@ -6,7 +6,6 @@ Under no_new_privs the kernel refuses to enter another profile at execve, so chi
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -24,7 +23,7 @@ from harden.render.apparmor_path import expression, quoted_name, quoted_pattern
 from harden.render.quoted import Quoted, fill
 from harden.render.rendered import Limit, Rendered
 
-__all__ = ["LIMITS", "apparmor_label", "labelled_apparmor", "render_apparmor"]
+__all__ = ["LIMITS", "apparmor_label", "render_apparmor"]
 
 
 def _needs_fourth(profile: Profile) -> bool:
@@ -38,8 +37,6 @@ LIMITS: Final = (
     Limit("user namespaces and POSIX message queues before abi 4.0: --parser 4.0 rules them", _needs_fourth),
 )
 
-_LABEL_NAME_CHARS: Final = 64
-_LABEL_DIGEST_CHARS: Final = 32
 _UNKNOWN_IN_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]")
 _PERMISSIONS: Final = {
     FileOperation.READ: "r",
@@ -125,21 +122,13 @@ class _Label(msgspec.Struct, frozen=True):
 
 def apparmor_label(profile: Profile) -> str:
     """The name under which the rendered profile is loaded."""
-    return f"harden.{_UNKNOWN_IN_LABEL.sub('_', profile.name)[:_LABEL_NAME_CHARS]}"
-
-
-def labelled_apparmor(profile: Profile, template: str) -> tuple[str, bytes]:
-    """The profile under a name that holds its own SHA-256, and that name: equal names mean equal rules."""
-    digest = hashlib.sha256(render_apparmor(profile, template).content).hexdigest()
-    label = f"{apparmor_label(profile)}.{digest[:_LABEL_DIGEST_CHARS]}"
-    return label, render_apparmor(profile, template, label=label).content
+    return f"harden.{_UNKNOWN_IN_LABEL.sub('_', profile.name)}"
 
 
 def render_apparmor(
     profile: Profile,
     template: str,
     *,
-    label: str | None = None,
     children: Mapping[str, Rights] = MappingProxyType({}),
     parser: tuple[int, int] = (3, 0),
 ) -> Rendered:
@@ -147,7 +136,7 @@ def render_apparmor(
 
     `children`: by path text of an executable, the rights of a profile that it runs in.
     """
-    own = apparmor_label(profile) if label is None else label
+    own = apparmor_label(profile)
     warnings: list[str] = [f"{own} {_UNATTACHED}"]
     if children:
         warnings.append(_NO_TRANSITION)
