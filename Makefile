@@ -14,8 +14,9 @@ BENCH_PACKAGES := bubblewrap crun runc firejail
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl \
 	systemd crun runc bubblewrap podman secilc selinux-utils \
 	memcached libmemcached-tools postgresql
+VM_PACKAGES := qemu-system-x86 kmod busybox-static e2fsprogs
 
-.PHONY: help venv build demo test test-escape bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages
+.PHONY: help venv build demo test test-vm vm-packages test-escape bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,8 @@ test-packages:
 	$(call install,$(TEST_PACKAGES))
 bench-packages:
 	$(call install,$(BENCH_PACKAGES))
+vm-packages:
+	$(call install,$(VM_PACKAGES))
 
 venv: build-packages $(VENV)/installed ## make .venv with harden (editable) and the development tools
 
@@ -71,6 +74,11 @@ test: test-packages build ## every test, linter and type check that this machine
 
 test-escape: test-packages build ## the attacks on the sandbox alone, the races and leftovers with a thousand launches
 	@HARDEN_LAUNCHES=1000 $(BIN)/python -m pytest -q --timeout 900 tests/escape tests/launch/test_degraded.py
+
+test-vm: test-packages vm-packages build ## what needs AppArmor, cgroup v2 or another kernel, in virtual machines (no KVM needed)
+	@echo "harden: running the tests of the guests, results also in build/junit-vm.xml"
+	@mkdir -p build
+	@$(BIN)/python -m pytest -q -p tests.vm.plugin --junit-xml=build/junit-vm.xml
 
 bench: test-packages bench-packages build ## what it costs, as ratios taken side by side; kept in build/bench.json
 	@$(BIN)/python -m tests.bench

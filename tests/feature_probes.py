@@ -109,7 +109,7 @@ def _overlay() -> bool:
         return _runs("unshare", "--mount", "sh", "-c", f"cd {folder} && {script}")
 
 
-def _idmapped_mounts() -> bool:
+def _idmapped_mounts(parent: str | None = None) -> bool:
     if not _user_namespaces():
         return False
     holder = subprocess.Popen(
@@ -118,7 +118,7 @@ def _idmapped_mounts() -> bool:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    with holder, tempfile.TemporaryDirectory() as folder:
+    with holder, tempfile.TemporaryDirectory(dir=parent) as folder:
         assert holder.stdout is not None
         if holder.stdout.readline() != b"ready\n":
             return False
@@ -162,6 +162,9 @@ FEATURES: Final[dict[str, Feature]] = {
     "cgroup2": Feature(_cgroup2, "as root: mount -t cgroup2 none /sys/fs/cgroup"),
     "overlay": Feature(_overlay, "run as root on a kernel with CONFIG_OVERLAY_FS; TMPDIR must not be on an overlay"),
     "idmap": Feature(_idmapped_mounts, "run as root on Linux 5.12 or newer; TMPDIR on ext4, xfs, btrfs or tmpfs"),
+    "idmap-tmpfs": Feature(
+        lambda: _idmapped_mounts("/dev/shm"), "run as root on Linux 6.3 or newer; tmpfs on /dev/shm"
+    ),
     "gcc": Feature(_program("gcc"), "apt-get install gcc libc6-dev"),
     "clang": Feature(_program("clang"), "apt-get install clang"),
     "clang-runtime": Feature(_fuzzer, "apt-get install libclang-rt-dev"),

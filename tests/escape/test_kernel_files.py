@@ -13,7 +13,7 @@ from harden.launch.kernel_folders import MASKED
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 from tests.sandboxes import CAP_NET_BIND_SERVICE, CAP_SYS_ADMIN, NOBODY, harden_run, run, run_script, shell, spec_of
 
-pytestmark = pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp")
+pytestmark = [pytest.mark.every_kernel, pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp")]
 
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 VIEWS = [View.HOST, View.MINIMAL]

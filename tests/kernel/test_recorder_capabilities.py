@@ -13,7 +13,7 @@ from harden.model.recording import CapabilityNamespace, Run
 from harden.trace import Recorder, probe_recorder
 from tests.kernel.recorded import cgroup, gated, record, run_of
 
-pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64")
+pytestmark = [pytest.mark.every_kernel, pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64")]
 
 
 def checks(run: Run, capability: str) -> set[tuple[bool, str, bool]]:

@@ -14,7 +14,10 @@ from harden.launch.symlinks import resolve
 from harden.model.sandbox import Bind, View
 from tests.sandboxes import plan_of, python, run, run_script, shell, spec_of
 
-pytestmark = pytest.mark.requires("root", "cgroup2", "overlay", "idmap", "userns", "seccomp")
+pytestmark = [
+    pytest.mark.every_kernel,
+    pytest.mark.requires("root", "cgroup2", "overlay", "idmap", "userns", "seccomp"),
+]
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def test_owners_are_kept_inside_and_shifted_outside(work):
     assert run_script(shell(f"stat -c %u:%g {work}/theirs / /etc/shadow")) == "33:33\n0:0\n0:42\n"
 
 
+@pytest.mark.requires("idmap-tmpfs")
 def test_several_host_mounts_are_overlaid(work):
     """A second file system below the root: in a mount namespace of a child, so that the host keeps its table."""
     code = (
