@@ -103,6 +103,23 @@ def _cgroup2() -> bool:
     return False
 
 
+def _controller(name: str) -> Callable[[], bool]:
+    """Whether cgroup v2 has this controller where this process is, so that the tests can make limited children."""
+
+    def probe() -> bool:
+        own = next((line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line[:3] == "0::"), None)
+        if own is None or os.geteuid() != 0:
+            return False
+        for line in Path("/proc/self/mountinfo").read_text().splitlines():
+            before, after = line.split(" - ")
+            available = Path(before.split()[4] + own, "cgroup.controllers")
+            if after.split()[0] == "cgroup2" and available.exists():
+                return name in available.read_text().split()
+        return False
+
+    return probe
+
+
 def _overlay() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         script = "mkdir l u w m && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w none m"
@@ -160,6 +177,12 @@ FEATURES: Final[dict[str, Feature]] = {
     "landlock": Feature(_landlock, "boot a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm="),
     "bpf": Feature(_bpf, "run as root on a kernel with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"),
     "cgroup2": Feature(_cgroup2, "as root: mount -t cgroup2 none /sys/fs/cgroup"),
+    **{
+        f"cgroup2-{name}": Feature(
+            _controller(name), f"as root where cgroup v2 has {name}: `make test-vm` boots such a kernel"
+        )
+        for name in ("cpu", "memory", "pids", "io", "cpuset")
+    },
     "overlay": Feature(_overlay, "run as root on a kernel with CONFIG_OVERLAY_FS; TMPDIR must not be on an overlay"),
     "idmap": Feature(_idmapped_mounts, "run as root on Linux 5.12 or newer; TMPDIR on ext4, xfs, btrfs or tmpfs"),
     "idmap-tmpfs": Feature(
@@ -196,6 +219,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),
+    "busybox": Feature(_program("busybox"), "apt-get install busybox-static"),
     "python3": Feature(lambda: Path("/usr/bin/python3").exists(), "apt-get install python3"),
     "x86_64": Feature(lambda: os.uname().machine == "x86_64", "run the tests on x86_64"),
     "checkout": Feature(lambda: _runs("git", "rev-parse", "--git-dir"), "run the tests in a git checkout"),

@@ -49,7 +49,7 @@ def begin(
     if backend is not Backend.NOTIFY:
         with ExitStack() as trial:
             try:
-                begun = _begin_bpf(plan(spec, features), trial, streams, is_ready_told=is_ready_told)
+                begun = _begin_bpf(plan(spec, features, measured=True), trial, streams, is_ready_told=is_ready_told)
             except _BpfError as error:
                 if backend is Backend.BPF:
                     raise HardenError(error.message, hint=error.hint) from None
@@ -59,7 +59,9 @@ def begin(
                 return begun
     recorder = stack.enter_context(NotifyRecorder())
     held = spec.capabilities & {int(capability) for capability in named_capabilities}
-    planned = plan(msgspec.structs.replace(spec, listener_cookie=recorder.cookie, capabilities=held), features)
+    planned = plan(
+        msgspec.structs.replace(spec, listener_cookie=recorder.cookie, capabilities=held), features, measured=True
+    )
     stdin, stdout, stderr = streams
     sandbox = stack.enter_context(
         start(planned, stdin=stdin, stdout=stdout, stderr=stderr, calls_fd=recorder.fd, one_cpu=one_cpu)

@@ -19,12 +19,24 @@ from harden.generate.redact import MASK
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.plan import Plan, plan
+from harden.launch.rootfs import find_in_root, host_path
+from harden.launch.symlinks import is_below
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
+from harden.model.isolation import Isolation
 from harden.model.local_merge import merge_local
 from harden.model.path_text import from_text
 from harden.model.profile import Profile
 from harden.model.recording import Completeness
-from harden.model.sandbox import AppArmorLabel, Bind, LandlockRules, SandboxSpec, SeccompFilter, View
+from harden.model.sandbox import (
+    AppArmorLabel,
+    Bind,
+    LandlockRules,
+    NetworkMode,
+    SandboxSpec,
+    SeccompFilter,
+    UserNamespaceMode,
+    View,
+)
 from harden.model.widening import Widening
 from harden.model.workload import Workload
 from harden.render.landlock import landlock_rules
@@ -42,6 +54,37 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What is not in force, or not granted although the profile asks for it."""
     widenings: tuple[Widening, ...]
     """Where more is granted than the profile asks for, because the control cannot be narrower."""
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command line says instead of the profile's workload; None: as the profile has it."""
+
+    network: NetworkMode | None = None
+    user_namespace: UserNamespaceMode | None = None
+    view: View | None = None
+    binds: tuple[Bind, ...] = ()
+    cwd: bytes | None = None
+    user: tuple[int | None, int | None] = (None, None)
+    hostname: str = "harden"
+    isolation: Isolation = Isolation()
+
+    def apply(self, spec: SandboxSpec) -> SandboxSpec:
+        """`spec` with what was given."""
+        given = {
+            "network": self.network,
+            "user_namespace": self.user_namespace,
+            "view": self.view,
+            "cwd": self.cwd,
+            "uid": self.user[0],
+            "gid": self.user[1],
+        }
+        return msgspec.structs.replace(
+            spec,
+            binds=(*spec.binds, *self.binds),
+            hostname=self.hostname,
+            isolation=self.isolation,
+            **{name: value for name, value in given.items() if value is not None},
+        )
 
 
 def locate(path: Path | None) -> ProfileFiles:
@@ -69,6 +112,7 @@ def enforcement(
     reports: tuple[Path, ...] = (),
     apparmor: str | None = None,
     dry: bool = False,
+    overrides: Overrides | None = None,
 ) -> Prepared:
     """The plan that runs `command`, or the profile's own workload, under `profile`, which was read from `folder`.
 
@@ -92,7 +136,11 @@ def enforcement(
         allow_degraded=allow_degraded,
         extra_binds=extra_binds,
         apparmor=confinement(profile, features, name=apparmor, load=not dry),
+        rootfs=overrides.isolation.rootfs if overrides else None,
     )
+    if overrides is not None:
+        spec = overrides.apply(spec)
+    _check_rootfs(spec, folder)
     guarded = guards(folder, spec, also=reports, make_missing=not dry)
     planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features)
     widenings = (*paths.widenings, *narrowest)
@@ -100,7 +148,7 @@ def enforcement(
         profile=profile,
         plan=planned,
         notes=(
-            *(() if command else _replaced_program(profile.workload)),
+            *(() if command else _replaced_program(profile.workload, spec.isolation.rootfs)),
             *_recording_notes(profile),
             *_not_in_force(planned),
             *planned.notes,
@@ -110,6 +158,15 @@ def enforcement(
     )
 
 
+def _check_rootfs(spec: SandboxSpec, folder: Path) -> None:
+    rootfs = spec.isolation.rootfs
+    if rootfs is not None and is_below(os.fsencode(folder.resolve()), rootfs):
+        raise UsageError(
+            f"the profile lies in {os.fsdecode(rootfs)}, where the program could change it",
+            hint="keep the profile outside of the root file system",
+        )
+
+
 def _recording_notes(profile: Profile) -> tuple[str, ...]:
     completeness = profile.generated.completeness
     if completeness is Completeness.COMPLETE:
@@ -117,12 +174,13 @@ def _recording_notes(profile: Profile) -> tuple[str, ...]:
     return (f"{profile.name} was generated from a recording that is {completeness}: `harden show` says why",)
 
 
-def _replaced_program(workload: Workload) -> tuple[str, ...]:
+def _replaced_program(workload: Workload, rootfs: bytes | None) -> tuple[str, ...]:
     """A note when the program's file is not the one that was recorded: what was learned may not fit it."""
     if not workload.digest:
         return ()
     try:
-        with open(from_text(workload.program), "rb") as file:
+        path = from_text(workload.program)
+        with open(path if rootfs is None else host_path(path, rootfs) or b"", "rb") as file:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError:
         return ()
@@ -150,11 +208,12 @@ def sandbox_spec(
     allow_degraded: frozenset[Control],
     extra_binds: tuple[Bind, ...] = (),
     apparmor: AppArmorLabel | None = None,
+    rootfs: bytes | None = None,
 ) -> SandboxSpec:
     """The sandbox in which `profile` and nothing else is granted."""
     workload, rights = profile.workload, profile.rights
     requirements = {**DEFAULT_REQUIREMENTS, **profile.controls}
-    program, argv = _program(workload, command, environment)
+    program, argv = _program(workload, command, environment, rootfs)
     return SandboxSpec(
         program=program,
         argv=argv,
@@ -198,7 +257,7 @@ def _random_cookie() -> int:
 
 
 def _program(
-    workload: Workload, command: Sequence[str], environment: Mapping[str, str]
+    workload: Workload, command: Sequence[str], environment: Mapping[str, str], rootfs: bytes | None
 ) -> tuple[bytes, tuple[bytes, ...]]:
     if not command:
         if any(MASK in argument for argument in workload.argv):
@@ -207,7 +266,11 @@ def _program(
                 hint="give the whole command: harden run -p PROFILE -- CMD ARGS...",
             )
         return from_text(workload.program), tuple(from_text(argument) for argument in workload.argv)
-    program = find(command[0], cwd=os.getcwd(), path=environment.get("PATH", os.defpath))
+    path = environment.get("PATH")
+    if rootfs is None:
+        program = find(command[0], cwd=os.getcwd(), path=path or os.defpath)
+    else:
+        program = find_in_root(command[0], rootfs=rootfs, cwd="/", path=path)
     return os.fsencode(program), tuple(os.fsencode(argument) for argument in command)
 
 

@@ -143,3 +143,12 @@ def load_recording(path: Path) -> Recording:
 def load_scenario(path: Path) -> Scenario:
     """The scenario in the file at `path`."""
     return parse_toml(atomic_file.read(path), Scenario, format=SCENARIO_FORMAT, file=str(path))
+
+
+def require_folder(path: Path) -> Path:
+    """`path`, made if it does not exist; UsageError when it is something else."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror}") from None
+    return path

@@ -76,7 +76,8 @@ def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
 
 def _shown_writable(spec: SandboxSpec) -> Iterator[tuple[bytes, bytes]]:
     """What reaches the host: the path there, with links resolved, and where it is seen inside."""
-    for path in spec.writable:
+    # With another root its own files are written, among which no profile lies.
+    for path in spec.writable if spec.isolation.rootfs is None else ():
         yield os.path.realpath(path), path
     for bind in spec.binds:
         if bind.writable:

@@ -14,14 +14,16 @@ import msgspec
 
 from harden.attend import Attendance, attend, program_streams
 from harden.backend import begin
-from harden.errors import HardenError, UsageError
+from harden.errors import HardenError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
 from harden.generate.redact import redact_run, redact_workload
 from harden.kernel.program import find
+from harden.launch.rootfs import find_in_root, host_path
 from harden.model.backend import Backend
 from harden.model.capability import Capability
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
+from harden.model.isolation import Isolation
 from harden.model.outcome import Outcome
 from harden.model.path_text import to_text
 from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
@@ -72,6 +74,8 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str
     uid: int | None = None
     gid: int | None = None
+    hostname: str = "harden"
+    isolation: Isolation = Isolation()
     timeout_s: float | None = None
     scenario: Scenario | None = None
     ready: Readiness | None = None
@@ -146,7 +150,10 @@ def record(
 
 
 def _program(request: TraceRequest) -> str:
-    return find(request.command[0], cwd=request.cwd, path=request.environment.get("PATH", os.defpath))
+    name, path, rootfs = request.command[0], request.environment.get("PATH"), request.isolation.rootfs
+    if rootfs is not None:
+        return find_in_root(name, rootfs=rootfs, cwd=request.cwd, path=path)
+    return find(name, cwd=request.cwd, path=path or os.defpath)
 
 
 def _spec(request: TraceRequest, program: str) -> SandboxSpec:
@@ -162,6 +169,8 @@ def _spec(request: TraceRequest, program: str) -> SandboxSpec:
         gid=request.gid,
         binds=request.binds,
         capabilities=frozenset(int(capability) for capability in request.capabilities),
+        hostname=request.hostname,
+        isolation=request.isolation,
         timeout_s=request.timeout_s,
         commit=os.fsencode(request.commit) if request.commit else None,
         requirements={**DEFAULT_REQUIREMENTS, **dict.fromkeys(_NOT_WHILE_RECORDING, Requirement.OFF)},
@@ -221,9 +230,10 @@ def _run(
         changes=outcome.changes,
         peaks=_peaks(outcome),
         perturbation=request.perturbation or "",
-        resolve=_host_file,
+        resolve=lambda path: _host_file(path, spec.isolation.rootfs),
     )
-    return redact_run(run, request.redact), (*begun.plan.notes, *sandbox.notes)
+    notes = (*begun.plan.notes, *sandbox.notes, *outcome.usage.limits_reached())
+    return redact_run(run, request.redact), notes
 
 
 def _shortened(argv: tuple[str, ...]) -> str:
@@ -233,7 +243,7 @@ def _shortened(argv: tuple[str, ...]) -> str:
 
 
 def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
-    content = Path(os.fsdecode(spec.program)).read_bytes()
+    content = Path(os.fsdecode(_host_file(spec.program, spec.isolation.rootfs) or spec.program)).read_bytes()
     return Workload(
         program=to_text(spec.program),
         digest=digest(content),
@@ -260,8 +270,10 @@ def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
     )
 
 
-def _host_file(path: bytes) -> bytes | None:
-    """The host's file at a path of the host view: what is no regular file there cannot be what the program ran."""
+def _host_file(path: bytes, rootfs: bytes | None) -> bytes | None:
+    """The host's file at a path of the view: what is no regular file there cannot be what the program ran."""
+    if rootfs is not None:
+        path = host_path(path, rootfs) or b""
     return path if stat.S_ISREG(_mode(path)) else None
 
 
@@ -306,12 +318,3 @@ def _status(run: Run, *, allow_incomplete: bool) -> int:
     own = run.status.exit_status or 0
     lost = run.completeness is not Completeness.COMPLETE and any(gap.kind in _LOSSES for gap in run.gaps)
     return HardenError.exit_status if own == 0 and lost and not allow_incomplete else own
-
-
-def require_folder(path: Path) -> Path:
-    """`path`, made if it does not exist; UsageError when it is something else."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {path}: {error.strerror}") from None
-    return path

@@ -81,7 +81,7 @@ def test_the_set_up_runs_from_a_sealed_memfd_and_not_from_python():
     assert not os.readlink("/proc/self/exe").startswith("/memfd:")
 
 
-NEEDED = re.compile(r"/dev/null|/run/harden/ids/\d+|/.*/harden-[0-9a-f]{12}/payload")
+NEEDED = re.compile(r"/dev/null|/run/harden/ids/\d+|/.*/harden-[0-9a-f]{12}/limited/payload")
 """What of the host the payload has open before its exec: its id range's lock, its cgroup, and what fills gaps."""
 
 

@@ -129,7 +129,7 @@ def test_the_program_is_in_its_cgroup_before_its_first_instruction(view):
         lines = [Path(f"/proc/{pid}/cgroup").read_text() for pid in (ready.init_pid, ready.payload_pid)]
         own = [line for line in lines[0].splitlines() if line.startswith("0::")]
         assert lines[0] == lines[1]
-        assert re.search(r"/harden-[0-9a-f]{12}/payload$", own[0])
+        assert re.search(r"/harden-[0-9a-f]{12}/limited/payload$", own[0])
         # The twin: the supervisor stays where it was started.
         supervisor = Path(f"/proc/{sandbox.pid}/cgroup").read_text()
     assert "/payload" not in supervisor

@@ -17,7 +17,7 @@ static void read_op(const struct plan *plan, const struct op *op)
 	for (unsigned i = 0; i < 4; i++)
 		sink += strlen(plan_string(plan, op->s[i]));
 	sink += strlen(plan_string(plan, op->sentence)) + strlen(plan_string(plan, op->hint));
-	if (op->code == OP_SECCOMP || op->code == OP_LOCK_DOWN)
+	if (op->code == OP_SECCOMP || op->code == OP_LOCK_DOWN || op->code == OP_DEVICES)
 		for (uint64_t i = 0; i < op->n[1]; i++)
 			sink += plan->blobs[op->n[0] + i];
 	if (op->code == OP_EXEC) {

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from harden.launch.plan import Plan
+import os
+
+import msgspec
+
+from harden.kernel.controllers import CONTROLLERS, Controller
+from harden.launch.plan import Plan, plan
+from harden.model.isolation import Isolation, OverlayMount, TmpfsMount
+from harden.model.limit import DeviceRule, Limits, Rlimit
 from harden.model.sandbox import FileRule, LandlockRules, SeccompFilter, View
-from tests.sandboxes import plan_of, shell
+from tests.sandboxes import features, plan_of, shell
 
 ALLOW_ALL = b"\x06\0\0\0\0\0\xff\x7f"
 
@@ -21,3 +28,19 @@ def small_plan() -> Plan:
     )
     seccomp = SeccompFilter(program=ALLOW_ALL, exec_cookie=1 << 40)
     return plan_of(shell("true", view=View.MINIMAL, landlock=rules, seccomp=seccomp))
+
+
+def full_plan() -> Plan:
+    """One with every kind of operation that the command line adds, as if this host gave all of them."""
+    host = msgspec.structs.replace(features(), controllers=dict.fromkeys(CONTROLLERS, Controller()))
+    null = os.stat("/dev/null").st_rdev
+    device = DeviceRule(path=b"/dev/null", character=True, major=os.major(null), minor=os.minor(null))
+    isolation = Isolation(
+        limits=Limits(cpus=0.5, pids=5, devices=(device,)),
+        rlimits=(Rlimit(name="nofile", resource=7, soft=64, hard=64),),
+        groups=(5,),
+        tmpfs=(TmpfsMount(target=b"/scratch"),),
+        overlays=(OverlayMount(lower=b"/etc", target=b"/copy"),),
+        pass_fds=(57, 60),
+    )
+    return plan(shell("true", view=View.MINIMAL, isolation=isolation), host)

@@ -23,7 +23,7 @@ from harden.launch.ops import Check, Code, Op
 from harden.launch.spawn import start
 from harden.model.sandbox import SeccompFilter, View
 from tests.launch.fuzz import fuzz
-from tests.launch.plans import small_plan
+from tests.launch.plans import full_plan, small_plan
 from tests.sandboxes import ROOT, plan_of, python, shell
 
 EXEC = ROOT / "sandbox/harden/_native/exec"
@@ -37,13 +37,15 @@ def run_exec(*arguments: str, **options: object) -> subprocess.CompletedProcess[
     return subprocess.run([HARDEN_EXEC, *arguments], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
-def test_every_corrupted_byte_is_refused_or_harmless(tmp_path):
+@pytest.mark.parametrize("kind", ["small", "full"])
+def test_every_corrupted_byte_is_refused_or_harmless(tmp_path, kind):
     program = tmp_path / "plan_mutations"
     units = [ROOT / "tests/launch/plan_mutations.c", ROOT / "tests/launch/plan_read.c", EXEC / "plan.c"]
     subprocess.run([*C, *SANITIZE, f"-I{EXEC}", *map(str, units), "-o", str(program)], check=True)
-    plan = tmp_path / "plan"
-    plan.write_bytes(encode(small_plan().ops, Header()))
-    ended = subprocess.run([program, plan], capture_output=True, text=True, check=False)
+    file = tmp_path / "plan"
+    good = small_plan() if kind == "small" else full_plan()
+    file.write_bytes(encode(good.ops, Header(cgroup_fd=-1 if kind == "small" else 3)))
+    ended = subprocess.run([program, file], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     accepted, refused = map(int, ended.stdout.split())
     assert refused > 10_000

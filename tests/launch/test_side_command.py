@@ -38,7 +38,7 @@ def test_it_shares_every_namespace_but_not_the_cgroup(sandbox):
         sandbox, "sh", "-c", "for n in " + " ".join(names) + "; do readlink /proc/self/ns/$n; done"
     )
     assert (text.split(), status) == ([os.readlink(f"/proc/{ready.payload_pid}/ns/{n}") for n in names], 0)
-    assert output_of(sandbox, "cat", "/proc/self/cgroup")[0].splitlines()[-1] == "0::/../helper"
+    assert output_of(sandbox, "cat", "/proc/self/cgroup")[0].splitlines()[-1] == "0::/../../helper"
     payload = Path(f"/proc/{ready.payload_pid}/cgroup").read_text().splitlines()[-1]
     assert payload.endswith("/payload")
     assert ready.cgroup_id is not None

@@ -11,6 +11,7 @@ import msgspec
 from harden.kernel.features import Features
 from harden.kernel.mountinfo import read_mounts
 from harden.kernel.probe import probe
+from harden.model.control import Control
 from harden.trace.probe import probe_recorder
 
 __all__ = ["Seen", "look", "render_table"]
@@ -40,7 +41,7 @@ def look() -> Seen:
             "AppArmor": "yes" if features.apparmor else "no",
             "capability hooks": ", ".join(hook for hook in _HOOKS if hooks.get(hook)) or "none",
             "BPF LSM active": "yes" if "bpf" in _security_modules() else "no",
-            "cgroup v2 controllers": ", ".join(name for name in _LIMITS if name in features.cgroup_controllers)
+            "cgroup v2 controllers": ", ".join(name for name in _LIMITS if features.controllers[Control(name)].works)
             or "none",
             "id-mapped mounts": _mounts(features, "idmap"),
             "overlay layers": _mounts(features, "overlay"),

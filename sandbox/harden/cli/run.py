@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from harden.cli import options, output
+from harden.cli.isolation_options import isolation_options
+from harden.model.isolation import Isolation
+from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 
 __all__ = ["command"]
 
@@ -24,7 +28,35 @@ __all__ = ["command"]
     metavar="FILE",
     help="Write what is in force, as read back from the kernel.",
 )
+@click.option(
+    "--net",
+    "network",
+    type=click.Choice([mode.value for mode in NetworkMode]),
+    help="none: loopback only. host: the host's network.  [default: as traced]",
+)
+@click.option(
+    "--userns",
+    type=click.Choice([mode.value for mode in UserNamespaceMode]),
+    help="identity and host are no boundary.  [default: as traced]",
+)
+@click.option(
+    "--view",
+    type=click.Choice([mode.value for mode in View]),
+    help="minimal: what the profile names. host: the host's files, copy on write.  [default: minimal]",
+)
+@click.option(
+    "--bind", "binds", multiple=True, metavar="SRC[:DST][:rw]", help="Show a host path too, read-only unless :rw."
+)
+@click.option("--cwd", type=click.Path(), help="Working folder inside.  [default: as traced]")
+@click.option("--user", metavar="UID[:GID]", help="Run as this user inside.  [default: as traced]")
 @click.option("--env", "environment", multiple=True, metavar="K[=V]", help="Set a variable for the program.")
+@click.option(
+    "--die-with-parent/--no-die-with-parent",
+    default=True,
+    show_default=True,
+    help="End the program when the process that started harden ends.",
+)
+@isolation_options
 @click.option("--timeout", type=float, metavar="S", help="End it after S seconds (status 124).")
 @click.option(
     "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
@@ -40,6 +72,16 @@ def command(
     profile: Path | None,
     show_plan: bool,
     enforced_json: Path | None,
+    network: str | None,
+    userns: str | None,
+    view: str | None,
+    binds: tuple[str, ...],
+    cwd: str | None,
+    user: str | None,
+    die_with_parent: bool,
+    isolation: Isolation,
+    hostname: str,
+    clear_env: bool,
     environment: tuple[str, ...],
     timeout: float | None,
     allow_degraded: tuple[str, ...],
@@ -55,8 +97,9 @@ def command(
     Example:
       harden run
       harden run -p nginx.profile.toml --enforced-json enforced.json
+      harden run --memory 512M --pids 64 --tmpfs /scratch:1G
     """
-    from harden.enforce import enforcement, load, locate
+    from harden.enforce import Overrides, enforcement, load, locate
     from harden.launch.lookups import Lookups
     from harden.launch.plan_cache import keep
     from harden.launch.spawn import exec_plan, run_header
@@ -71,10 +114,20 @@ def command(
         apparmor=apparmor,
         dry=show_plan,
         command=command_line,
-        caller_environment=os.environ,
+        caller_environment={} if clear_env else os.environ,
         environment=options.parse_environment(environment),
         timeout_s=options.parse_timeout(timeout),
         allow_degraded=options.parse_controls(allow_degraded),
+        overrides=Overrides(
+            network=NetworkMode(network) if network else None,
+            user_namespace=UserNamespaceMode(userns) if userns else None,
+            view=View(view) if view else None,
+            binds=tuple(options.parse_bind(text) for text in binds),
+            cwd=os.fsencode(os.path.abspath(cwd)) if cwd else None,
+            user=options.parse_user(user),
+            hostname=hostname,
+            isolation=msgspec.structs.replace(isolation, die_with_parent=die_with_parent),
+        ),
     )
     if show_plan:
         for step in ready.plan.describe():
@@ -84,7 +137,7 @@ def command(
         return
     for text in ready.notes:
         output.note(text)
-    if report is None:
+    if user is None and report is None:
         variables = {*ready.profile.workload.environment, *ready.profile.workload.environment_values}
         variables |= {item.partition("=")[0] for item in environment}
         notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)

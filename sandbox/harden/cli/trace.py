@@ -9,12 +9,14 @@ import click
 import msgspec
 
 from harden.cli import options, output
+from harden.cli.isolation_options import isolation_options
 from harden.cli.progress import watching
 from harden.cli.summary import summarize
 from harden.errors import UsageError
-from harden.folder import load_scenario
+from harden.folder import load_scenario, require_folder
 from harden.model.backend import Backend
 from harden.model.capability import DOCKER_DEFAULT, Capability
+from harden.model.isolation import Isolation
 from harden.model.sandbox import Bind, NetworkMode, UserNamespaceMode, View
 from harden.model.scenario import Perturbation, Scenario
 
@@ -57,6 +59,7 @@ __all__ = ["command"]
 @click.option(
     "--env", "environment", multiple=True, metavar="K[=V]", help="Set a variable and store its value in the profile."
 )
+@isolation_options
 @click.option("--cwd", type=click.Path(), help="Working folder inside.  [default: the current one]")
 @click.option("--user", metavar="UID[:GID]", help="Run as this user inside: a name or numbers.")
 @click.option("--timeout", type=float, metavar="S", help="End it after S seconds (status 124).")
@@ -116,6 +119,9 @@ def command(
     allow_degraded: tuple[str, ...],
     force: bool,
     as_json: bool,
+    isolation: Isolation,
+    hostname: str,
+    clear_env: bool,
     command_line: tuple[str, ...],
 ) -> int:
     """Run a program isolated, record everything it needs, and write its profile.
@@ -128,7 +134,7 @@ def command(
       harden trace -- ./app --option
       harden trace --name web --scenario web.scenario.toml
     """
-    from harden.record import STORED_VALUES, TraceRequest, record, require_folder
+    from harden.record import STORED_VALUES, TraceRequest, record
 
     if one_cpu and backend != Backend.NOTIFY:
         raise UsageError("--one-cpu is for a recorder that shares a CPU with the program", hint="add --backend=notify")
@@ -149,9 +155,11 @@ def command(
         named_capabilities=options.parse_capabilities((), add=cap_add, drop=()),
         backend=Backend(backend),
         one_cpu=one_cpu,
-        environment={**os.environ, **given},
+        environment={**({} if clear_env else os.environ), **given},
         stored_values=STORED_VALUES | frozenset(given),
-        cwd=os.path.abspath(cwd) if cwd else os.getcwd(),
+        cwd=os.path.abspath(cwd) if cwd else "/" if isolation.rootfs else os.getcwd(),
+        hostname=hostname,
+        isolation=isolation,
         uid=uid,
         gid=gid,
         timeout_s=options.parse_timeout(timeout),

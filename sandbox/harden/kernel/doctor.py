@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Final
 
 from harden.kernel.features import Features
 from harden.kernel.probe import probe
+from harden.model.control import Control
 from harden.model.host_feature import HostFeature
 
 __all__ = ["examine"]
@@ -72,6 +75,15 @@ _TRIALS: Final[tuple[tuple[str, bool, str, str], ...]] = (
 )
 
 
+_LIMITS: Final = {
+    Control.CPU: "--cpus is refused",
+    Control.MEMORY: "--memory, --memory-high and --swap are refused; a recording has the first process's peak",
+    Control.PIDS: "--pids is refused; a recording has no peak of processes",
+    Control.IO: "--io is refused",
+    Control.CPUSET: "--cpuset is refused",
+}
+
+
 def _finding(feature: str, works: bool, *, required: bool, detail: str, lost: str, fix: str) -> HostFeature:
     return HostFeature(feature=feature, works=works, required=required, detail=detail, lost=lost, fix=fix)
 
@@ -106,15 +118,46 @@ def _cgroup(features: Features) -> tuple[HostFeature, ...]:
             lost="helper commands are not ended together; the pid namespace still ends the program's",
             fix="boot Linux 5.14 or newer with cgroup v2",
         ),
+        *(
+            _finding(
+                control.value,
+                state.works,
+                required=False,
+                detail=state.reason or "works",
+                lost=_LIMITS[control],
+                fix=state.fix,
+            )
+            for control, state in features.controllers.items()
+        ),
         _finding(
-            "cgroup-controllers",
-            {"cpu", "memory", "pids"} <= set(features.cgroup_controllers),
+            "devices",
+            features.works("devices"),
             required=False,
-            detail=" ".join(features.cgroup_controllers) or "none",
-            lost="cpu, memory and pids cannot be limited",
-            fix="boot with systemd.unified_cgroup_hierarchy=1 (cgroup v1 holds the controllers otherwise)",
+            detail=features.detail("devices"),
+            lost="--device is refused: devices cannot be limited to a list",
+            fix="run harden as root in a writable cgroup v2, on a kernel with CONFIG_CGROUP_BPF=y",
         ),
     )
+
+
+def _id_ranges(features: Features) -> tuple[HostFeature, ...]:
+    if features.root:
+        return ()
+    ranges = features.id_ranges
+    return (
+        _finding(
+            "id-ranges",
+            ranges.usable,
+            required=False,
+            detail=ranges.reason or f"uids from {ranges.uids.first if ranges.uids else 0}",
+            lost="--user and --groups are refused: only the own id can be mapped",
+            fix=ranges.fix,
+        ),
+    )
+
+
+def _errno(number: int) -> str:
+    return f"{errno.errorcode.get(number, number)} ({os.strerror(number)})"
 
 
 def _file_systems(features: Features) -> tuple[HostFeature, ...]:
@@ -126,7 +169,7 @@ def _file_systems(features: Features) -> tuple[HostFeature, ...]:
             "idmapped-root",
             root_idmap == 0,
             required=False,
-            detail="works" if root_idmap == 0 else f"mount_setattr(MOUNT_ATTR_IDMAP): errno {root_idmap}",
+            detail="works" if root_idmap == 0 else f"mount_setattr(MOUNT_ATTR_IDMAP): {_errno(root_idmap)}",
             lost="the host's files belong to nobody inside",
             fix="keep / on ext4, xfs, btrfs or another file system that can be id-mapped",
         ),
@@ -134,7 +177,7 @@ def _file_systems(features: Features) -> tuple[HostFeature, ...]:
             "overlay",
             root_overlay == 0,
             required=False,
-            detail="works" if root_overlay == 0 else f"overlay over /: errno {root_overlay}",
+            detail="works" if root_overlay == 0 else f"fsconfig(overlay over /): {_errno(root_overlay)}",
             lost="a traced program cannot write to a copy of the host's files",
             fix="modprobe overlay; keep / on a file system that can be a lower layer",
         ),
@@ -145,7 +188,14 @@ def examine(features: Features | None = None) -> tuple[HostFeature, ...]:
     """Everything about launching, most basic first. Raises HardenError when nothing can be tried at all."""
     features = probe() if features is None else features
     found = [
-        _finding(name, features.works(name), required=required, detail=features.detail(name), lost=lost, fix=fix)
+        _finding(
+            name,
+            features.works(name),
+            required=required,
+            detail=features.detail(name),
+            lost=lost,
+            fix=fix,
+        )
         for name, required, lost, fix in _TRIALS
     ]
     apparmor = _finding(
@@ -164,4 +214,5 @@ def examine(features: Features | None = None) -> tuple[HostFeature, ...]:
         lost="some of: renames across folders (2), truncation (3), TCP ports (4), device ioctls (5), scopes (6)",
         fix="boot Linux 6.12 or newer for ABI 6",
     )
-    return (*found, abi, *_cgroup(features), *_file_systems(features), apparmor)
+    inside = (*found, abi, *_cgroup(features), *_id_ranges(features), *_file_systems(features), apparmor)
+    return inside

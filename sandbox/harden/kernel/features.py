@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from harden.kernel.controllers import Controller
+from harden.kernel.subid import IdRanges
+from harden.model.control import Control
+
 __all__ = ["Features", "Trial"]
 
 
@@ -47,7 +51,9 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the own cgroup in the v2 hierarchy, if there is one."""
     cgroup_writable: bool
     cgroup_kill: bool
-    cgroup_controllers: tuple[str, ...]
+    controllers: Mapping[Control, Controller]
+    id_ranges: IdRanges
+    """What an ordinary user may map beside its own id."""
     apparmor: bool
     seccomp_filters: int
     """Filters that harden itself runs under already, such as a container's."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from harden.errors import HardenError, KernelError
 from harden.kernel import apparmor
 from harden.kernel.cgroupfs import own_cgroup
+from harden.kernel.controllers import probe_controllers
 from harden.kernel.executable import open_harden_exec
 from harden.kernel.features import Features, Trial
 from harden.kernel.mountinfo import Mount, read_mounts
+from harden.kernel.subid import read_id_ranges
 
 __all__ = ["Features", "probe", "trial_paths"]
 
@@ -81,7 +83,8 @@ def probe(mounts: tuple[Mount, ...] | None = None) -> Features:
             abi = max(0, int(number))
         else:
             trials[name] = Trial(errno=None if number == "-1" else int(number), call=rest)
-    controllers = Path(os.fsdecode(cgroup), "cgroup.controllers") if cgroup else None
+    if not arguments:
+        trials["devices"] = Trial(errno=None, call="no writable cgroup v2 to attach a BPF program to")
     return Features(
         euid=os.geteuid(),
         egid=os.getegid(),
@@ -92,7 +95,8 @@ def probe(mounts: tuple[Mount, ...] | None = None) -> Features:
         cgroup=cgroup,
         cgroup_writable=writable,
         cgroup_kill=_kill_file(cgroup),
-        cgroup_controllers=tuple(controllers.read_text().split()) if controllers and controllers.exists() else (),
+        controllers=probe_controllers(mounts, cgroup, writable=writable),
+        id_ranges=read_id_ranges(),
         apparmor=apparmor.is_enabled(),
         seccomp_filters=_seccomp_filters(),
     )

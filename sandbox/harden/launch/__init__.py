@@ -6,7 +6,8 @@ What the workflows call (everything else in this folder is how it is done)::
     from harden.launch.plan import Plan, plan                 # plan(spec, features) -> Plan, or ControlUnavailable
     from harden.launch.spawn import Sandbox, exec_plan, start
 
-    plan(spec: SandboxSpec, features: Features) -> Plan
+    plan(spec: SandboxSpec, features: Features, *, measured: bool = False) -> Plan
+        measured: what the program uses at most is to be known at its end (Outcome.usage)
         plan.describe() -> tuple[str, ...]    the steps in words (`harden run --plan`)
         plan.notes      -> tuple[str, ...]    what the user should know: such as mounts shown unshifted
         plan.controls   -> tuple[ControlPlan, ...]   every control, asked for or not, and why not

@@ -211,8 +211,9 @@ def _make_cgroup(plan: bytearray, entry: Entry) -> tuple[int, str]:
     token = os.urandom(6).hex()
     base = os.open(entry.cgroup, flags)
     os.mkdir(f"harden-{token}", 0o755, dir_fd=base)
-    os.mkdir(f"harden-{token}/payload", 0o755, dir_fd=base)
-    leaf = os.open(f"harden-{token}/payload", flags, dir_fd=base)
+    os.mkdir(f"harden-{token}/limited", 0o755, dir_fd=base)
+    os.mkdir(f"harden-{token}/limited/payload", 0o755, dir_fd=base)
+    leaf = os.open(f"harden-{token}/limited/payload", flags, dir_fd=base)
     for offset, descriptor in zip(entry.fds, (leaf, base), strict=True):
         os.set_inheritable(descriptor, True)
         _write(plan, [offset], descriptor.to_bytes(4, sys.byteorder))
@@ -244,5 +245,5 @@ def start(entry: Entry) -> None:
             os.write(2, entry.notes)
         os.execve(program, [b"harden-exec", b"%d" % encoded], {})
     except (OSError, HardenError):
-        for leaf in (f"{made}/payload", made) if made else ():
+        for leaf in (f"{made}/limited/payload", f"{made}/limited", made) if made else ():
             os.rmdir(leaf, dir_fd=base)

@@ -71,7 +71,9 @@ def _encode_op(step: Op, pool: _Pool, blobs: bytearray, first_id: int) -> bytes:
     strings = [pool.add(text.replace(FIRST_ID, base) if maps else text) for text in step.strings]
     strings += [pool.add_list(items) for items in step.lists]
     numbers = list(step.numbers)
-    if step.code in (Code.LOCK_DOWN, Code.SECCOMP, Code.NOTIFY):
+    if step.code is Code.DEVICE_NODE:
+        numbers = [numbers[0], numbers[1] + first_id, numbers[2] + first_id]
+    if step.code in (Code.LOCK_DOWN, Code.SECCOMP, Code.DEVICES, Code.NOTIFY):
         numbers = [len(blobs), len(step.blob), *numbers]
         blobs += step.blob
     return _OP.pack(

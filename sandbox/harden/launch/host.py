@@ -3,76 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import Final
 
 from harden.kernel.mountinfo import Mount
 from harden.kernel.probe import trial_paths
 from harden.kernel.uapi import MOUNT_ATTR_RDONLY
+from harden.launch.extra_mounts import plan_extra_mounts
 from harden.launch.kernel_folders import plan_kernel_folders
+from harden.launch.layers import Layer, overlay, overlay_problem, stage_layers
 from harden.launch.ops import Code, Flag, Stage, op
 from harden.launch.symlinks import is_below
 from harden.launch.tree import OWN, PRIVATE, SAFE, Tree, text
 
 __all__ = ["Layer", "plan_host_view"]
 
-_PAGES: Final = ("SC_PHYS_PAGES", "SC_PAGE_SIZE")
-
-
-class Layer:
-    """One overlay: its name in the staging area (`u` + name is the upper folder) and where the host shows it."""
-
-    __slots__ = ("name", "point")
-
-    def __init__(self, name: str, point: bytes) -> None:
-        self.name = name
-        self.point = point
-
-
-def _staging(tree: Tree) -> None:
-    """Memory that takes the changes: at most a quarter of the host's."""
-    size = os.sysconf(_PAGES[0]) * os.sysconf(_PAGES[1]) // 4
-    tree.add(
-        op(
-            tree.source_stage,
-            Code.STAGING,
-            f"make a staging area of {size >> 20} MiB in memory for what the program changes",
-            numbers=(size,),
-            flags=Flag.OWN_NAMESPACE if tree.features.root else Flag.NONE,
-        )
-    )
-
 
 def _overlay(tree: Tree, lower: int, point: bytes, layers: list[Layer]) -> int:
     layer = Layer(str(len(layers)), point)
     layers.append(layer)
-    slot = tree.slot()
-    tree.add(
-        op(
-            tree.source_stage,
-            Code.OVERLAY,
-            f"put a copy-on-write overlay over {text(point)}",
-            strings=(layer.name.encode(),),
-            slots=(lower, slot),
-            numbers=(SAFE,),
-            flags=Flag.NONE if tree.features.root else Flag.USER_XATTR,
-        )
-    )
-    return slot
+    return overlay(tree, lower, layer.name, point)
 
 
 def _can_overlay(tree: Tree, mount: Mount) -> bool:
     """Writable folders whose file system may be a lower layer, with the sandbox's ids if it has any."""
     if mount.read_only or not os.path.isdir(mount.point):
         return False
-    problem = tree.features.overlay.get(mount.point, 22)
-    if problem == 0 and tree.shifted:
-        problem = tree.features.idmap.get(mount.point, 22)
+    problem = overlay_problem(tree, mount.point)
     if problem:
-        tree.notes.append(
-            f"{text(mount.point)} ({text(mount.filesystem)}) cannot be the lower layer of an overlay: "
-            f"it is read-only ({os.strerror(problem)})"
-        )
-    return problem == 0
+        tree.notes.append(f"{text(mount.point)} is read-only: {problem}")
+    return not problem
 
 
 def _piece(tree: Tree, mount: Mount, layers: list[Layer]) -> int:
@@ -126,7 +84,7 @@ def _plan_as_user(tree: Tree, kept: tuple[bytes, ...], layers: list[Layer]) -> N
     """An overlay over / is refused in a user namespace (its submounts are locked): only the working folder gets one."""
     # Before the staging area, which would be cloned with it: it is attached on top of /.
     root = tree.clone(b"/", SAFE | MOUNT_ATTR_RDONLY)
-    _staging(tree)
+    stage_layers(tree)
     pieces = []
     cwd = tree.resolve(tree.spec.cwd)
     folders = {*kept, *([cwd.path] if cwd is not None and cwd.path not in (b"/", *PRIVATE) else [])}
@@ -143,16 +101,24 @@ def _plan_as_user(tree: Tree, kept: tuple[bytes, ...], layers: list[Layer]) -> N
         tree.attach(slot, folder)
 
 
+def _link(path: bytes, kept: tuple[bytes, ...]) -> bytes | None:
+    """The text of a link of this view: the host's, but for the folders that begin empty."""
+    inside = any(is_below(path, folder) for folder in kept)
+    if not inside and any(path != hidden and is_below(path, hidden) for hidden in (*OWN, *PRIVATE)):
+        return None
+    return os.readlink(path) if os.path.islink(path) else None
+
+
 def plan_host_view(tree: Tree, proc: int) -> tuple[Layer, ...]:
     """Append the operations of the host view to `tree`; the overlays, for the list of changes."""
     layers: list[Layer] = []
     kept = _own_folders(tree)
     if tree.features.root:
-        _staging(tree)
+        stage_layers(tree)
         _plan_as_root(tree, kept, layers)
     else:
         _plan_as_user(tree, kept, layers)
     plan_kernel_folders(tree, proc)
     tree.devices()
-    tree.binds()
+    plan_extra_mounts(tree, lambda path: _link(path, kept))
     return tuple(layers)

@@ -30,14 +30,15 @@ def resolve_rules(rules: LandlockRules, tree: Tree) -> LandlockRules:
     """
     made = {step.strings[1]: step.strings[0] for step in tree.inside if step.code is Code.SYMLINK}
     writable = (*tree.spec.writable, *(bind.target for bind in tree.spec.binds))
-    if tree.spec.view is View.HOST:
-        made |= {link: os.readlink(link) for link in _ROOT_LINKS if os.path.islink(link)}
+    root = tree.spec.isolation.rootfs or b""
+    if tree.spec.view is View.HOST or root:
+        made |= {link: os.readlink(root + link) for link in _ROOT_LINKS if os.path.islink(root + link)}
     made = {link: to for link, to in made.items() if not any(is_below(link, path) for path in writable)}
-    files = tuple(msgspec.structs.replace(rule, path=_follow(rule.path, made, writable)) for rule in rules.files)
+    files = tuple(msgspec.structs.replace(rule, path=_follow(rule.path, made, writable, root)) for rule in rules.files)
     return msgspec.structs.replace(rules, files=files)
 
 
-def _follow(path: bytes, made: Mapping[bytes, bytes], writable: tuple[bytes, ...]) -> bytes:
+def _follow(path: bytes, made: Mapping[bytes, bytes], writable: tuple[bytes, ...], root: bytes) -> bytes:
     """`path` as it stands after its known links: path_resolution(7)."""
     waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
     at = b""
@@ -48,7 +49,7 @@ def _follow(path: bytes, made: Mapping[bytes, bytes], writable: tuple[bytes, ...
             at = at.rpartition(b"/")[0]
             continue
         step = at + b"/" + part
-        to = made.get(step) or _system_link(step, writable)
+        to = made.get(step) or _system_link(step, writable, root)
         if to is None:
             at = step
             continue
@@ -61,11 +62,11 @@ def _follow(path: bytes, made: Mapping[bytes, bytes], writable: tuple[bytes, ...
     return at or b"/"
 
 
-def _system_link(path: bytes, writable: tuple[bytes, ...]) -> bytes | None:
+def _system_link(path: bytes, writable: tuple[bytes, ...], root: bytes) -> bytes | None:
     if not any(is_below(path, system) for system in _SYSTEM) or any(is_below(path, own) for own in writable):
         return None
     try:
-        return os.readlink(path)
+        return os.readlink(root + path)
     except OSError:
         # Not there or no link: the path stands as it is.
         return None

@@ -8,7 +8,9 @@ from typing import Final
 
 from harden.errors import UsageError
 from harden.kernel.uapi import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID
+from harden.launch.extra_mounts import plan_extra_mounts
 from harden.launch.kernel_folders import plan_kernel_folders
+from harden.launch.layers import stage_layers
 from harden.launch.ops import Code, Stage, op
 from harden.launch.special_files import find_special_files
 from harden.launch.symlinks import is_below
@@ -152,8 +154,17 @@ def _plan_outlines(tree: Tree, shown: _Shown) -> None:
         tree.folder(folder, stat.S_IMODE(status.st_mode), *owner)
 
 
+def _link(path: bytes, shown: _Shown, links: dict[bytes, bytes]) -> bytes | None:
+    """The text of a link of this view: one that was made in it, or one that lies in what is shown."""
+    if path in links:
+        return links[path]
+    return os.readlink(path) if shown.covering(os.path.dirname(path)) and os.path.islink(path) else None
+
+
 def plan_minimal_view(tree: Tree, proc: int) -> None:
     """Append the operations of the minimal view to `tree`; `proc` is the slot of the new procfs."""
+    if tree.spec.isolation.overlays:
+        stage_layers(tree)
     root = tree.tmpfs("the root", _ROOT_BYTES, 0o755, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
     tree.add(op(Stage.INIT, Code.ROOT, "make it the new root", slots=(root,)))
     shown = _shown(tree)
@@ -173,5 +184,5 @@ def plan_minimal_view(tree: Tree, proc: int) -> None:
     _plan_outlines(tree, shown)
     if tree.spec.cwd != b"/" and shown.covering(tree.spec.cwd) is None:
         tree.folder(tree.spec.cwd)
-    tree.binds()
+    plan_extra_mounts(tree, lambda path: _link(path, shown, links))
     tree.read_only(b"/")

@@ -72,6 +72,12 @@ class Code(enum.IntEnum):
     CHECK = 42
     JOIN = 43
     NOTIFY = 44
+    LIMIT = 45
+    DEVICES = 46
+    MAP_RANGES = 47
+    GROUPS = 48
+    PASS_FD = 49
+    DEVICE_NODE = 50
 
 
 class Flag(enum.IntFlag):
@@ -104,11 +110,13 @@ class Check(enum.IntEnum):
     ROOT = 6
     LANDLOCK = 7
     APPARMOR = 8
-    RLIMIT_CORE = 9
+    RLIMITS = 9
+    LIMITS = 10
+    DEVICES = 11
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. `blob` is a filter (LOCK_DOWN, SECCOMP, NOTIFY); `lists` are argument vectors (EXEC)."""
+    """One step. `blob` is a program (LOCK_DOWN, SECCOMP, NOTIFY, DEVICES); `lists` are argument vectors (EXEC)."""
 
     stage: Stage
     code: Code

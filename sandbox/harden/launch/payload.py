@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from harden.errors import HardenError
 from harden.kernel.features import Features
 from harden.launch.controls import ControlPlan, is_enforced
 from harden.launch.filters import base_filter, notify_filter, shows_host_writable
+from harden.launch.idmaps import needs_ranges
 from harden.launch.ops import Code, Flag, Op, Stage, op
+from harden.launch.rlimits import rlimit_ops
 from harden.launch.tree import text
 from harden.model.control import Control
 from harden.model.sandbox import AppArmorLabel, LandlockRules, SandboxSpec
 
-__all__ = ["base_filter_op", "core_limit_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops"]
-
-_RLIMIT_CORE: Final = 4
+__all__ = ["base_filter_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops"]
 
 
 def base_filter_op(spec: SandboxSpec) -> Op:
@@ -31,28 +29,32 @@ def base_filter_op(spec: SandboxSpec) -> Op:
     )
 
 
-def core_limit_op() -> Op:
-    """No core files: they are written with the host's pattern, outside."""
-    return op(
-        Stage.PAYLOAD,
-        Code.RLIMIT,
-        "set the core file limit to 0",
-        numbers=(_RLIMIT_CORE, 0, 0),
-        sentence="rlimits: cannot set the core file limit to 0",
-    )
+def _groups_ops(groups: tuple[int, ...]) -> list[Op]:
+    if not groups:
+        return []
+    words = f"set the supplementary groups {', '.join(map(str, groups))}"
+    return [op(Stage.PAYLOAD, Code.GROUPS, words, strings=(" ".join(map(str, groups)).encode(),))]
 
 
-def identity_ops(capabilities: frozenset[int], uid: int, gid: int, *, drop_groups: bool) -> list[Op]:
-    """Bounding set, ids, and then the capabilities, in the only order that works."""
-    mask = sum(1 << capability for capability in capabilities)
+def identity_ops(spec: SandboxSpec, euid: int, egid: int) -> list[Op]:
+    """Bounding set, groups, ids, and then the capabilities, in the only order that works.
+
+    `euid`, `egid`: who harden runs as. A single id map leaves no way to change the groups (user_namespaces(7)).
+    """
+    mask = sum(1 << capability for capability in spec.capabilities)
+    uid = spec.uid if spec.uid is not None else euid
+    gid = spec.gid if spec.gid is not None else egid
+    groups = spec.isolation.groups
+    drop_groups = (euid == 0 or needs_ranges(spec, euid, egid)) and not groups
     return [
         op(
             Stage.PAYLOAD,
             Code.BOUNDING,
-            f"limit the capability bounding set to {len(capabilities)} capabilities",
+            f"limit the capability bounding set to {len(spec.capabilities)} capabilities",
             numbers=(mask,),
             sentence="capabilities: cannot limit the bounding set",
         ),
+        *_groups_ops(groups),
         op(
             Stage.PAYLOAD,
             Code.IDS,
@@ -126,8 +128,6 @@ def payload_ops(
     Landlock's rules are opened while it still may reach every path; they are enforced later.
     """
     pay = Stage.PAYLOAD
-    uid = spec.uid if spec.uid is not None else features.euid
-    gid = spec.gid if spec.gid is not None else features.egid
     ops = []
     if is_enforced(controls, Control.UTS_NAMESPACE):
         words = f"set the host name {spec.hostname}"
@@ -139,12 +139,12 @@ def payload_ops(
     ops.append(op(pay, Code.WAIT_FOR_ROOT, "wait until init has built the root"))
     if userns:
         ops.append(op(pay, Code.COPY_MOUNTS, "copy the mount namespace, which locks every mount"))
-    ops.append(core_limit_op())
     if landlock is not None:
         ops += landlock_ops(landlock)
+    uid = spec.uid if spec.uid is not None else features.euid
     words = "leave the caller's session and terminals; where a stream is one, become a job on the sandbox's own"
     ops.append(op(pay, Code.SESSION, words, numbers=(uid,)))
-    ops += identity_ops(spec.capabilities, uid, gid, drop_groups=features.root)
+    ops += identity_ops(spec, features.euid, features.egid)
     if is_enforced(controls, Control.APPARMOR):
         ops.append(_apparmor_op(spec.apparmor))
     ops.append(
@@ -213,7 +213,13 @@ def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked
     )
     if spec.listener_cookie is not None:
         ops.append(_listen_op(spec.listener_cookie))
-    ops.append(op(pay, Code.CLOSE_FDS, "close every descriptor but 0, 1 and 2"))
+    passed = spec.isolation.pass_fds
+    for number in passed:
+        ops.append(op(pay, Code.PASS_FD, f"keep descriptor {number} for the program", numbers=(number,)))
+    kept = ", ".join(map(str, (0, 1, 2, *passed)))
+    ops.append(op(pay, Code.CLOSE_FDS, f"close every descriptor but {kept}"))
+    # Not before: descriptors above the limit could not be used any more.
+    ops += rlimit_ops(spec.isolation.rlimits)
     ops.append(base_filter_op(spec))
     cookie = 0
     flags = Flag.NONE

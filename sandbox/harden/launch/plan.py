@@ -11,6 +11,7 @@ import msgspec
 from harden.errors import ControlUnavailable, NotExecutable, ProgramNotFound, UsageError
 from harden.kernel.features import Features
 from harden.kernel.mountinfo import Mount, read_mounts, visible_mounts
+from harden.kernel.subid import IdRanges
 from harden.kernel.uapi import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -22,14 +23,20 @@ from harden.kernel.uapi import (
     CLONE_NEWUTS,
     MOUNT_ATTR_NOEXEC,
 )
-from harden.launch.controls import ControlPlan, id_maps, is_enforced, plan_controls
+from harden.launch.cgroup_limits import LIMITS, controllers_for, limit_ops, unenforced
+from harden.launch.controls import ControlPlan, is_enforced, plan_controls
+from harden.launch.extra_mounts import check_bind_target
 from harden.launch.filters import lock_down_filter
-from harden.launch.host import Layer, plan_host_view
+from harden.launch.host import plan_host_view
+from harden.launch.idmaps import IdMaps, check_ids, id_maps
 from harden.launch.landlock_paths import resolve_rules
+from harden.launch.layers import Layer
 from harden.launch.minimal import plan_minimal_view
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.payload import exec_ops, payload_ops
-from harden.launch.tree import SAFE, Tree, check_bind_target, text
+from harden.launch.rlimits import check_rlimits
+from harden.launch.rootfs import host_path, plan_rootfs_view
+from harden.launch.tree import SAFE, Tree, text
 from harden.model.control import Control
 from harden.model.sandbox import NetworkMode, SandboxSpec, UserNamespaceMode, View
 
@@ -52,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: bytes | None
     """Folder in which the sandbox's cgroups are made."""
     needs_id_range: bool
+    controllers: tuple[str, ...] = ()
+    """cgroup v2 controllers that the sandbox's cgroup is given: what limits it, or can tell its peaks."""
 
     def describe(self) -> tuple[str, ...]:
         """The steps in words, one line each, in the order in which they happen."""
@@ -61,14 +70,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             Stage.PAYLOAD: "payload",
             Stage.CHECK: "read-back",
         }
-        first = [f"supervisor: make a cgroup below {text(self.cgroup)}"] if self.cgroup else []
+        given = f" with the controllers {', '.join(self.controllers)}" if self.controllers else ""
+        first = [f"supervisor: make a cgroup below {text(self.cgroup)}{given}"] if self.cgroup else []
         return (*first, *(f"{who[step.stage]}: {step.describe()}" for step in self.ops))
 
 
 def _check_program(spec: SandboxSpec) -> None:
     """The early, friendly form of what execve would say; the sandbox itself decides."""
+    rootfs = spec.isolation.rootfs
     try:
-        status = os.stat(spec.program)
+        status = os.stat(spec.program if rootfs is None else host_path(spec.program, rootfs) or rootfs + spec.program)
     except (FileNotFoundError, NotADirectoryError):
         raise ProgramNotFound(f"{text(spec.program)}: no such program", hint="give the path of a program") from None
     except OSError as error:
@@ -87,12 +98,8 @@ def _check_spec(spec: SandboxSpec, features: Features) -> None:
         check_bind_target(bind.target)
     if not spec.argv:
         raise UsageError("the workload has no arguments, not even its own name", hint="give a command after --")
-    if not features.root and (spec.uid not in (None, features.euid) or spec.gid not in (None, features.egid)):
-        raise UsageError("only root can run a program as another user", hint="run harden as root, or without --user")
-    limit = 65535 if spec.user_namespace is UserNamespaceMode.SHIFTED else 4294967294
-    for number in (spec.uid, spec.gid):
-        if features.root and number is not None and not 0 <= number <= limit:
-            raise UsageError(f"the id {number} does not exist in the sandbox (0 to {limit})", hint="choose another")
+    check_ids(spec, features)
+    check_rlimits(spec.isolation.rlimits)
     if len(spec.hostname.encode()) > 64 or not spec.hostname:
         raise UsageError("a host name has 1 to 64 bytes (sethostname(2))", hint="choose a shorter one")
 
@@ -130,30 +137,49 @@ def _clone(stage: Stage, controls: tuple[ControlPlan, ...], userns: bool, cgroup
     )
 
 
+def _ranges(maps: IdMaps, ranges: IdRanges) -> Op:
+    uid, gid = maps.init
+    return op(
+        Stage.OUTSIDE,
+        Code.MAP_RANGES,
+        f"map the ids of init with newuidmap: uid {uid.decode()}, gid {gid.decode()}",
+        strings=(os.fsencode(ranges.newuidmap), uid, os.fsencode(ranges.newgidmap), gid),
+        sentence="user-namespace: cannot map the ranges of /etc/subuid and /etc/subgid",
+        hint="newuidmap and newgidmap must be set-user-id root and harden must run without no_new_privs; "
+        "without --user and --groups only the own id is mapped",
+    )
+
+
 def _map(stage: Stage, maps: tuple[bytes, bytes], deny: bool) -> Op:
     whose = "init" if stage is Stage.OUTSIDE else "the payload"
+    words = [lines.decode().replace("\n", ", ") for lines in maps]
     return op(
         stage,
         Code.MAP_IDS,
-        f"map the ids of {whose}: uid {maps[0].decode()}, gid {maps[1].decode()}",
+        f"map the ids of {whose}: uid {words[0]}, gid {words[1]}",
         strings=maps,
         flags=Flag.DENY_SETGROUPS if deny else Flag.NONE,
         sentence=f"user-namespace: cannot map the ids of {whose}",
     )
 
 
-def _made(tree: Tree) -> frozenset[bytes]:
+def _made(tree: Tree, rootfs: bytes) -> frozenset[bytes]:
+    """Mount points, by their paths on the host, that are not there: harden makes them."""
     targets = [step.strings[0] for step in tree.inside if step.code in (Code.ATTACH, Code.FOLDER)]
     made: set[bytes] = set()
     for target in targets:
-        while target != b"/" and not os.path.lexists(target):
-            made.add(target)
+        while target != b"/" and not os.path.lexists(rootfs + target):
+            made.add(rootfs + target)
             target = os.path.dirname(target)
     return frozenset(made)
 
 
-def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | None = None) -> Plan:
+def plan(
+    spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | None = None, measured: bool = False
+) -> Plan:
     """Decide every step. Reads the file system (which links and mounts there are) and changes nothing.
+
+    `measured`: what the program uses at most is to be known at its end, where the host can tell.
 
     Raises ControlUnavailable for a required control that the host does not give, ProgramNotFound, NotExecutable, and
     UsageError for a spec that contradicts itself.
@@ -172,17 +198,23 @@ def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | N
     tree = Tree(spec, features, visible_mounts(read_mounts() if mounts is None else mounts))
     cgroup = features.cgroup if features.cgroup_writable and features.works("clone-into-cgroup") else None
     maps = id_maps(spec, features)
+    enforced = frozenset(control for control in LIMITS if is_enforced(controls, control))
+    for step in limit_ops(spec, enforced):
+        tree.add(step)
     tree.add(_clone(Stage.OUTSIDE, controls, userns, cgroup is not None))
     if userns:
-        tree.add(_map(Stage.OUTSIDE, maps[:2], deny=not features.root))
+        ranged = _ranges(maps, features.id_ranges) if maps.ranged else None
+        tree.add(ranged or _map(Stage.OUTSIDE, maps.init, deny=maps.single))
     proc = tree.slot()
     tree.add(op(Stage.INIT, Code.PROC, "mount an own procfs", slots=(proc,), numbers=(SAFE | MOUNT_ATTR_NOEXEC,)))
     tree.terminals()
     tree.add(_clone(Stage.INIT, controls, userns, cgroup=False))
     if userns:
-        tree.add(_map(Stage.INIT, maps[2:], deny=not features.root))
+        tree.add(_map(Stage.INIT, maps.payload, deny=maps.single))
     layers: tuple[Layer, ...] = ()
-    if spec.view is View.HOST:
+    if spec.isolation.rootfs is not None:
+        layers = plan_rootfs_view(tree, proc, spec.isolation.rootfs)
+    elif spec.view is View.HOST:
         layers = plan_host_view(tree, proc)
     else:
         plan_minimal_view(tree, proc)
@@ -204,6 +236,7 @@ def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | N
     notes = list(tree.notes)
     if cgroup is None:
         notes.append(_NO_CGROUP)
+    notes += unenforced(controls)
     if spec.user_namespace is not UserNamespaceMode.SHIFTED and features.root:
         notes.append(
             f"--userns={spec.user_namespace.value}: uid 0 inside is the host's uid 0; this is not a boundary against it"
@@ -218,7 +251,8 @@ def plan(spec: SandboxSpec, features: Features, *, mounts: tuple[Mount, ...] | N
         controls=controls,
         notes=tuple(notes),
         layers=tuple((layer.name, layer.point) for layer in layers),
-        made=_made(tree) if layers else frozenset(),
+        made=_made(tree, spec.isolation.rootfs or b"") if layers else frozenset(),
         cgroup=cgroup,
+        controllers=controllers_for(features, enforced, measured=measured) if cgroup is not None else (),
         needs_id_range=tree.shifted and userns,
     )

@@ -22,6 +22,7 @@ from harden.launch.encode import Header, encode
 from harden.launch.lookups import Lookups
 from harden.launch.ops import Code
 from harden.launch.plan import Plan
+from harden.model.isolation import Isolation
 
 __all__ = ["keep", "template"]
 
@@ -69,7 +70,7 @@ def template(plan: Plan, header: Header) -> Entry | None:
             header,
             cgroup_fd=_FD,
             cgroup_base_fd=_FD + 1,
-            cgroup_leaf=f"harden-{token}/payload".encode(),
+            cgroup_leaf=f"harden-{token}/limited/payload".encode(),
             cgroup_top=f"harden-{token}".encode(),
         )
         entry.cgroup = plan.cgroup
@@ -113,7 +114,9 @@ def _usable(plan: Plan) -> bool:
     others = (field for field in msgspec.structs.fields(Plan) if field.name not in _KNOWN)
     # Whether an AppArmor profile is still loaded is not asked here.
     confined = plan.spec.apparmor is not None and bool(plan.spec.apparmor.name)
-    return not confined and all(getattr(plan, field.name) == field.default for field in others)
+    # What these options name was looked up before the recording began, or is the caller's alone (--pass-fd).
+    isolated = msgspec.structs.replace(plan.spec.isolation, die_with_parent=False) != Isolation()
+    return not confined and not isolated and all(getattr(plan, field.name) == field.default for field in others)
 
 
 def keep(

@@ -165,16 +165,27 @@ class Sandbox:
             exit_status=end.exit if end.signal is None and not end.timed_out else None,
             signal=end.signal if end.signal is not None or end.exit is not None else int(signal.SIGKILL),
             timed_out=end.timed_out,
-            usage=Usage(
-                elapsed_s=elapsed,
-                cpu_user_s=None if end.user_us is None else end.user_us / 1e6,
-                cpu_system_s=None if end.system_us is None else end.system_us / 1e6,
-                memory_peak_bytes=None if end.max_rss_kib is None else end.max_rss_kib * 1024,
-            ),
+            usage=self._usage(end, elapsed),
             changes=self._changes(),
             enforced=None if enforced is None else enforced.document,
         )
         return self._outcome
+
+    def _usage(self, end: _Event, elapsed_s: float) -> Usage:
+        """What the cgroup counted, for all processes; else what wait4(2) says of the program's own."""
+        counted = Usage() if self._cgroup is None else self._cgroup.usage()
+        memory = counted.memory_peak_bytes
+        if memory is None and end.max_rss_kib is not None:
+            memory = end.max_rss_kib * 1024
+        user = counted.cpu_user_s
+        system = counted.cpu_system_s
+        return msgspec.structs.replace(
+            counted,
+            elapsed_s=elapsed_s,
+            cpu_user_s=end.user_us / 1e6 if user is None and end.user_us is not None else user,
+            cpu_system_s=end.system_us / 1e6 if system is None and end.system_us is not None else system,
+            memory_peak_bytes=memory,
+        )
 
     def enter(
         self,

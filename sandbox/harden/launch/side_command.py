@@ -28,8 +28,9 @@ from harden.kernel.uapi import (
 )
 from harden.launch.encode import Header, encode
 from harden.launch.ops import Code, Flag, Op, Stage, op
-from harden.launch.payload import base_filter_op, core_limit_op, identity_ops
+from harden.launch.payload import base_filter_op, identity_ops
 from harden.launch.process import fill_standard_streams, spawn
+from harden.launch.rlimits import rlimit_ops
 from harden.model.sandbox import SandboxSpec
 
 __all__ = ["Entered", "Helper", "enter"]
@@ -143,18 +144,16 @@ def _namespaces(payload: int) -> int:
 
 
 def _ops(spec: SandboxSpec, helper: Helper, namespaces: int, *, keyring: bool) -> tuple[Op, ...]:
-    uid = spec.uid if spec.uid is not None else os.geteuid()
-    gid = spec.gid if spec.gid is not None else os.getegid()
     join = [op(Stage.PAYLOAD, Code.KEYRING, "join an empty session keyring")] if keyring else []
     return (
         op(Stage.OUTSIDE, Code.JOIN, "join the sandbox's namespaces", numbers=(namespaces,)),
         op(Stage.PAYLOAD, Code.CLOSE_FDS, "close every descriptor but 0, 1 and 2"),
         *join,
-        core_limit_op(),
         op(Stage.PAYLOAD, Code.SESSION, "start a new session", flags=Flag.ALWAYS),
-        *identity_ops(spec.capabilities, uid, gid, drop_groups=os.geteuid() == 0),
+        *identity_ops(spec, os.geteuid(), os.getegid()),
         op(Stage.PAYLOAD, Code.CWD, f"change to {os.fsdecode(helper.cwd)}", strings=(helper.cwd,)),
         op(Stage.PAYLOAD, Code.NO_NEW_PRIVS, "set no_new_privs"),
+        *rlimit_ops(spec.isolation.rlimits),
         base_filter_op(spec),
         op(
             Stage.PAYLOAD,

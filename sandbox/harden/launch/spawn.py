@@ -9,7 +9,7 @@ from typing import NoReturn
 import msgspec
 
 from harden.errors import KernelError
-from harden.kernel.cgroupfs import make_cgroup
+from harden.kernel.cgroupfs import LIMITED, make_cgroup
 from harden.kernel.executable import open_harden_exec, sealed_memfd
 from harden.kernel.idmap import claim_id_range
 from harden.launch.encode import Header, encode
@@ -22,7 +22,7 @@ __all__ = ["Entered", "Ready", "Sandbox", "exec_plan", "run_header", "start"]
 
 def run_header(plan: Plan) -> Header:
     """What the header of a run holds whatever its descriptors are."""
-    return Header(timeout_s=plan.spec.timeout_s)
+    return Header(timeout_s=plan.spec.timeout_s, die_with_parent=plan.spec.isolation.die_with_parent)
 
 
 def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
@@ -34,14 +34,14 @@ def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
     program = open_harden_exec()
     ids = claim_id_range() if plan.needs_id_range else None
     # There are no helper commands in a run, and nobody would be left to remove their cgroup.
-    cgroup = make_cgroup(plan.cgroup, helper=False) if plan.cgroup is not None else None
+    cgroup = make_cgroup(plan.cgroup, helper=False, controllers=plan.controllers) if plan.cgroup is not None else None
     try:
         header = msgspec.structs.replace(
             run_header(plan),
             enforced_fd=-1 if enforced_json is None else enforced_json,
             cgroup_fd=-1 if cgroup is None else cgroup.payload_fd,
             cgroup_base_fd=-1 if cgroup is None else cgroup.base_fd,
-            cgroup_leaf=b"" if cgroup is None else f"{cgroup.name}/payload".encode(),
+            cgroup_leaf=b"" if cgroup is None else f"{cgroup.name}/{LIMITED}/payload".encode(),
             cgroup_top=b"" if cgroup is None else cgroup.name.encode(),
         )
         encoded = sealed_memfd("plan", encode(plan.ops, header, first_id=0 if ids is None else ids.first))
@@ -98,7 +98,7 @@ def start(
         stack.push(lambda kind, *_: ours.close() if kind is not None else None)
         for descriptor in (status_reader, gate_writer, lifeline_writer):
             _closing(ours, descriptor)
-        cgroup = make_cgroup(plan.cgroup) if plan.cgroup is not None else None
+        cgroup = make_cgroup(plan.cgroup, controllers=plan.controllers) if plan.cgroup is not None else None
         if cgroup is not None:
             ours.callback(cgroup.close)
             ours.callback(cgroup.remove)
@@ -114,7 +114,7 @@ def start(
         )
         first_id = 0 if ids is None else ids.first
         encoded = _closing(stack, sealed_memfd("plan", encode(plan.ops, header, first_id=first_id)))
-        inherited = [encoded, status_writer, gate_reader, lifeline_reader]
+        inherited = [encoded, status_writer, gate_reader, lifeline_reader, *plan.spec.isolation.pass_fds]
         inherited += [cgroup.payload_fd] if cgroup is not None else []
         inherited += [ids.lock] if ids is not None else []
         inherited += [calls_fd] if calls_fd is not None else []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
 from harden.errors import HardenError, KernelError
 
-__all__ = ["LinkGuard", "Resolved", "is_below", "resolve"]
+__all__ = ["LinkGuard", "Resolved", "follow", "is_below", "resolve"]
 
 _MOST_LINKS: Final = 40
 """MAXSYMLINKS of the kernel."""
@@ -28,10 +28,11 @@ def is_below(path: bytes, folder: bytes) -> bool:
     return path == folder or folder == b"/" or path.startswith(folder + b"/")
 
 
-def resolve(path: bytes) -> Resolved | None:
+def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
     """Follow `path` (absolute) component by component; None when it does not exist or cannot be reached.
 
-    Raises KernelError for a loop of links.
+    `root`: a folder of the host that is "/" for `path`, for its links and for the result. Raises KernelError for a loop
+    of links.
     """
     waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
     at = b""
@@ -43,7 +44,7 @@ def resolve(path: bytes) -> Resolved | None:
             continue
         step = at + b"/" + part
         try:
-            text = os.readlink(step)
+            text = os.readlink(root + step)
         except FileNotFoundError:
             return None
         except OSError:
@@ -57,10 +58,37 @@ def resolve(path: bytes) -> Resolved | None:
             at = b""
         waiting += [piece for piece in text.split(b"/") if piece and piece != b"."][::-1]
     try:
-        os.lstat(at or b"/")
+        os.lstat(root + at or b"/")
     except OSError:
         return None
     return Resolved(path=at or b"/", links=tuple(links))
+
+
+def follow(path: bytes, link_at: Callable[[bytes], bytes | None]) -> bytes:
+    """Where `path` leads in a view whose links `link_at` tells (None: not a link), whether it exists there or not.
+
+    Raises KernelError for a loop of links.
+    """
+    waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
+    at = b""
+    links = 0
+    while waiting:
+        part = waiting.pop()
+        if part == b"..":
+            at = at.rpartition(b"/")[0]
+            continue
+        step = at + b"/" + part
+        text = link_at(step)
+        if text is None:
+            at = step
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise KernelError(f'open("{os.fsdecode(path)}")', 40, hint="its symbolic links lead in a circle")
+        if text.startswith(b"/"):
+            at = b""
+        waiting += [piece for piece in text.split(b"/") if piece and piece != b"."][::-1]
+    return at or b"/"
 
 
 class LinkGuard:

@@ -14,11 +14,12 @@ from harden.kernel.features import Features
 from harden.kernel.mountinfo import Mount
 from harden.kernel.uapi import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from harden.launch.ops import Code, Flag, Op, Stage, op
+from harden.launch.piece import Piece, moved
 from harden.launch.symlinks import LinkGuard, Resolved, is_below, resolve
 from harden.model.capability import Capability
 from harden.model.sandbox import SandboxSpec, UserNamespaceMode, View
 
-__all__ = ["DEVICES", "OWN", "PRIVATE", "SAFE", "Tree", "check_bind_target", "text"]
+__all__ = ["DEVICES", "OWN", "PRIVATE", "SAFE", "Tree", "private_bytes", "text"]
 
 SAFE: Final = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 OWN: Final = (b"/proc", b"/sys", b"/dev")
@@ -50,17 +51,7 @@ def text(path: bytes) -> str:
     return os.fsdecode(path)
 
 
-def check_bind_target(target: bytes) -> None:
-    """Raises UsageError for what is always the sandbox's own: a mount over it would bring the host's back."""
-    path = b"/" + b"/".join(part for part in target.split(b"/") if part not in (b"", b"."))
-    if path in (b"/", b"/dev/pts", *OWN) or is_below(path, b"/proc"):
-        raise UsageError(
-            f"--bind to {text(target)}: /, /dev, /dev/pts, /sys and everything in /proc are the sandbox's own",
-            hint="show it at another path inside: --bind SRC:DST",
-        )
-
-
-def _private_bytes() -> int:
+def private_bytes() -> int:
     """A private folder may fill an eighth of the memory."""
     return max(64 * _MIB, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)
 
@@ -68,6 +59,9 @@ def _private_bytes() -> int:
 def _writable(spec: SandboxSpec) -> tuple[bytes, ...]:
     """What of the host is writable for real."""
     named = spec.writable if spec.view is View.MINIMAL else ()
+    rootfs = spec.isolation.rootfs
+    if rootfs is not None:
+        named = tuple(rootfs + path for path in named)
     return (*named, *(bind.source for bind in spec.binds if bind.writable))
 
 
@@ -95,6 +89,7 @@ class Tree:
         """Slots of an empty folder and an empty file that cover what must not be reached."""
         self._devpts = 0
         self._slots = 0
+        self.has_staging = False
         writable = _writable(spec)
         _check_file_capabilities(spec, writable)
         self._links = LinkGuard(writable)
@@ -106,6 +101,15 @@ class Tree:
         """
         resolved = resolve(path)
         return None if resolved is None else self._links.check(resolved, writable=writable)
+
+    def resolve_inside(self, path: bytes, *, writable: bool) -> Resolved | None:
+        """With --rootfs: where the host has what is at `path` inside; like resolve() otherwise."""
+        rootfs = self.spec.isolation.rootfs or b""
+        found = resolve(path, rootfs)
+        if found is None:
+            return None
+        links = tuple((rootfs + link, where) for link, where in found.links)
+        return self._links.check(Resolved(path=rootfs + found.path, links=links), writable=writable)
 
     @property
     def source_stage(self) -> Stage:
@@ -222,7 +226,7 @@ class Tree:
     def private(self, folders: tuple[bytes, ...]) -> None:
         """Private, empty folders."""
         for folder in folders:
-            self.attach(self.tmpfs(text(folder), _private_bytes(), PRIVATE.get(folder, 0o755), SAFE), folder)
+            self.attach(self.tmpfs(text(folder), private_bytes(), PRIVATE.get(folder, 0o755), SAFE), folder)
 
     def terminals(self) -> None:
         """Own terminals: mounted before the payload is cloned, which inherits the controlling one from init."""
@@ -289,26 +293,22 @@ class Tree:
         words = f"make the folder {text(path)}"
         self.add(op(Stage.INIT, Code.FOLDER, words, strings=(path,), numbers=(mode, uid, gid)))
 
-    def show(self, source: bytes, target: bytes, *, writable: bool) -> None:
-        """Show a file or folder of the host, with the mounts below it."""
+    def pieces(self, source: bytes, target: bytes, *, writable: bool) -> list[Piece]:
+        """Clones of a file or folder of the host and of the mounts below it, outermost first."""
         attributes = SAFE | (0 if writable else MOUNT_ATTR_RDONLY)
         kind = Flag.MAKE_FOLDER if os.path.isdir(source) else Flag.MAKE_FILE
-        self.attach(self.clone(source, attributes), target, kind)
+        found = [Piece(self.clone(source, attributes), target, kind)]
         if not self.features.root:
-            return
+            return found
         for mount in self.submounts(source):
             if any(is_below(mount.point, own) for own in OWN):
                 continue
             read_only = MOUNT_ATTR_RDONLY if mount.read_only else 0
-            piece = self.clone(mount.point, attributes | read_only)
-            self.attach(piece, target.rstrip(b"/") + mount.point[len(source.rstrip(b"/")) :], Flag.MISSING_OK)
+            clone = self.clone(mount.point, attributes | read_only)
+            found.append(Piece(clone, moved(mount.point, source, target), Flag.MISSING_OK))
+        return found
 
-    def binds(self) -> None:
-        """The host files that the user named, whatever they are."""
-        for bind in self.spec.binds:
-            source = self.resolve(bind.source, writable=bind.writable)
-            if source is None:
-                raise UsageError(
-                    f"--bind {text(bind.source)}: it does not exist or cannot be reached", hint="name an existing path"
-                )
-            self.show(source.path, bind.target, writable=bind.writable)
+    def show(self, source: bytes, target: bytes, *, writable: bool) -> None:
+        """Show a file or folder of the host, with the mounts below it."""
+        for piece in self.pieces(source, target, writable=writable):
+            self.attach(piece.slot, piece.target, piece.flags)

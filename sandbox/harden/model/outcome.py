@@ -53,6 +53,19 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cpu_system_s: float | None = None
     memory_peak_bytes: int | None = None
     pids_peak: int | None = None
+    oom_kills: int | None = None
+    """Processes that the kernel killed because the sandbox's memory limit was reached."""
+    forks_refused: int | None = None
+    """Times that a process or thread could not be made because of the pids limit."""
+
+    def limits_reached(self) -> tuple[str, ...]:
+        """A sentence for each limit of the cgroup that the program ran into."""
+        found = []
+        if self.oom_kills:
+            found.append(f"memory: the kernel killed {self.oom_kills} of its processes: the memory limit was reached")
+        if self.forks_refused:
+            found.append(f"pids: {self.forks_refused} processes or threads were refused: the pids limit was reached")
+        return tuple(found)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

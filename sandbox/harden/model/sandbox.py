@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from harden.model.control import Control, Requirement
+from harden.model.isolation import Isolation
 
 __all__ = [
     "AppArmorLabel",
@@ -139,3 +140,4 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     requirements: Mapping[Control, Requirement] = {}
     """What somebody asked for; what is not here follows `DEFAULT_REQUIREMENTS`."""
     allow_degraded: frozenset[Control] = frozenset()
+    isolation: Isolation = Isolation()

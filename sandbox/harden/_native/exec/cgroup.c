@@ -2,8 +2,10 @@
 
 #include "run.h"
 #include "sys.h"
+#include "text.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 void cgroup_kill(void)
@@ -36,8 +38,16 @@ static void remove_one(const char *name)
 
 void cgroup_remove(void)
 {
+	struct text name = { 0 };
+
 	if (run.plan.header.cgroup_base_fd < 0)
 		return;
-	remove_one(plan_string(&run.plan, run.plan.header.cgroup_leaf));
+	text_add(&name, plan_string(&run.plan, run.plan.header.cgroup_leaf));
+	text_string(&name);
+	/* The leaf, then each folder that it lies in below the top. */
+	for (char *slash = strrchr(name.bytes, '/'); slash; slash = strrchr(name.bytes, '/')) {
+		remove_one(name.bytes);
+		*slash = 0;
+	}
 	remove_one(plan_string(&run.plan, run.plan.header.cgroup_top));
 }

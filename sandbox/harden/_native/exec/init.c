@@ -182,7 +182,7 @@ static void become_root_inside(void)
 	bool mapped = false;
 
 	for (uint32_t i = run.plan.first[STAGE_OUTSIDE]; i < run.plan.first[STAGE_INIT]; i++)
-		if (run.plan.ops[i].code == OP_MAP_IDS) {
+		if (run.plan.ops[i].code == OP_MAP_IDS || run.plan.ops[i].code == OP_MAP_RANGES) {
 			mapped = true;
 			if (!(run.plan.ops[i].flags & OPF_DENY_SETGROUPS) && setgroups(0, NULL) < 0)
 				die("setgroups");

@@ -1,4 +1,5 @@
 /* PID 2: takes everything away from itself in the order of the plan, and becomes the program. */
+#include "inherited.h"
 #include "pty.h"
 #include "run.h"
 #include "sys.h"
@@ -203,7 +204,7 @@ int op_close_fds(const struct op *op)
 		return fail("setrlimit");
 	if (sigprocmask(SIG_SETMASK, &run.original_mask, NULL) < 0)
 		return fail("rt_sigprocmask");
-	return sys_close_range(3, ~0U, 0) < 0 ? fail("close_range") : 0;
+	return close_not_passed() ? 0 : fail("close_range");
 }
 
 int op_seccomp(const struct op *op)

@@ -102,6 +102,18 @@ static const struct op_rule RULES[OP_CODE_COUNT] = {
 	[OP_JOIN] = { OUT, 0, 0, 0, 1, 0 },
 	/* n0 offset, n1 length of a filter, n2 cookie of the call that hands its listener over */
 	[OP_NOTIFY] = { PAY, 0, 0, 0, 3, 0 },
+	/* s0 file of the cgroup, s1 what is written into it */
+	[OP_LIMIT] = { OUT, 2, 0, 0, 0, 0 },
+	/* n0 offset, n1 length of a BPF program */
+	[OP_DEVICES] = { OUT, 0, 0, 0, 2, 0 },
+	/* s0 newuidmap, s1 its ranges, s2 newgidmap, s3 its ranges */
+	[OP_MAP_RANGES] = { OUT, 4, 5, 0, 0, 0 },
+	/* s0 group ids with a blank between them */
+	[OP_GROUPS] = { PAY, 1, 0, 0, 0, 0 },
+	/* n0 descriptor; in ascending order */
+	[OP_PASS_FD] = { PAY, 0, 0, 0, 1, 0 },
+	/* s0 device on the host, f0 slot filled, n0 its number, n1 and n2 owner and group outside */
+	[OP_DEVICE_NODE] = { OUT, 1, 1, 1, 3, 0 },
 };
 
 static bool zero_after(const uint32_t *fields, size_t used, size_t count)
@@ -198,6 +210,14 @@ static const char *check_meaning(const struct plan_header *header, const struct 
 		return NULL;
 	case OP_SESSION:
 		return op->n[0] > UINT32_MAX - 1 ? "an id is too large" : NULL;
+	case OP_LIMIT:
+		if (strchr(strings + op->s[0], '/') || !strings[op->s[0]])
+			return "a file of the cgroup is not a plain name";
+		return header->cgroup_fd < 0 ? "it limits a cgroup and has none" : NULL;
+	case OP_DEVICES:
+		return header->cgroup_fd < 0 ? "it limits a cgroup and has none" : check_filter(header, op);
+	case OP_PASS_FD:
+		return op->n[0] < 3 || op->n[0] >= 1 << 20 ? "a descriptor to pass is impossible" : NULL;
 	case OP_IDS:
 		return op->n[0] > UINT32_MAX - 1 || op->n[1] > UINT32_MAX - 1 ? "an id is too large" : NULL;
 	case OP_TMPFS:
@@ -267,6 +287,36 @@ static bool good_fds(const struct plan_header *header)
 	       good_fd(header->target_fd) && good_fd(header->notify_fd);
 }
 
+/* Limits come before the clone: nothing runs without them. */
+static const char *check_beginning(const struct plan *plan)
+{
+	uint32_t at = 0;
+
+	while (at < plan->first[STAGE_INIT] && (plan->ops[at].code == OP_LIMIT || plan->ops[at].code == OP_DEVICES))
+		at++;
+	if (at == plan->first[STAGE_INIT] || plan->ops[at].code != OP_CLONE_INIT)
+		return "it does not begin with one clone";
+	for (; at < plan->first[STAGE_INIT]; at++)
+		if (plan->ops[at].code == OP_LIMIT || plan->ops[at].code == OP_DEVICES)
+			return "it limits what runs already";
+	return NULL;
+}
+
+/* Descriptors to pass: the gaps between them are closed from the first to the last. */
+static bool passed_in_order(const struct plan *plan)
+{
+	uint64_t last = 0;
+
+	for (uint32_t i = plan->first[STAGE_PAYLOAD]; i < plan->first[STAGE_CHECK]; i++) {
+		if (plan->ops[i].code != OP_PASS_FD)
+			continue;
+		if (plan->ops[i].n[0] <= last)
+			return false;
+		last = plan->ops[i].n[0];
+	}
+	return true;
+}
+
 /* The skeleton that the supervisor relies on; the order in between is the plan's. */
 static const char *check_order(const struct plan *plan)
 {
@@ -286,8 +336,10 @@ static const char *check_order(const struct plan *plan)
 				       count[OP_CLOSE_FDS] != 1 || count[OP_SECCOMP] == 0
 			       ? "it enters a sandbox with more rights than the sandbox has"
 			       : NULL;
-	if (count[OP_CLONE_INIT] != 1 || plan->first[STAGE_INIT] == 0 || plan->ops[0].code != OP_CLONE_INIT)
+	if (count[OP_CLONE_INIT] != 1)
 		return "it does not begin with one clone";
+	if (!passed_in_order(plan))
+		return "the descriptors to pass are out of order";
 	if (count[OP_CLONE_PAYLOAD] != 1 || count[OP_GATE] != 1 || count[OP_WAIT_FOR_ROOT] != 1 ||
 	    count[OP_PIVOT] != 1 || count[OP_LOCK_DOWN] != 1 || count[OP_CLOSE_FDS] != 1 ||
 	    count[OP_JOIN])
@@ -296,7 +348,7 @@ static const char *check_order(const struct plan *plan)
 		return "it records calls without a table, or has a table for none";
 	if (plan->header.target_fd != -1)
 		return "it runs a sandbox and names another one";
-	return NULL;
+	return check_beginning(plan);
 }
 
 static const char *find_stages(struct plan *plan)

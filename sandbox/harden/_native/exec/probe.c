@@ -5,6 +5,7 @@
  * overlay ERRNO INDEX  it can be the lower layer of an overlay
  *
  * The trials run in children with namespaces of their own: nothing outside changes. */
+#include "limit.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -56,6 +57,7 @@ enum trial {
 	LANDLOCK,
 	PIDFD,
 	SECCOMP_NOTIFY,
+	DEVICES,
 	TRIAL_COUNT,
 };
 
@@ -64,7 +66,7 @@ static const char *const NAMES[TRIAL_COUNT] = {
 	"ipc-namespace",  "uts-namespace",     "cgroup-namespace", "time-namespace", "id-maps",	      "nested-user-namespace",
 	"private-mounts", "openat2",	       "tmpfs",		 "mount-setattr",   "move-mount",    "procfs",
 	"user-overlay",	  "hostname",	       "loopback",	 "session-keyring", "no-new-privs",  "seccomp",
-	"landlock",	  "pidfd",	       "seccomp-notify",
+	"landlock",	  "pidfd",	       "seccomp-notify", "devices",
 };
 
 static struct results {
@@ -399,6 +401,7 @@ int probe_main(int argc, char **argv)
 	if (first == 3) {
 		cgroup = open(argv[2] + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		note(INTO_CGROUP, "clone3", cgroup >= 0 && try_clone(0, cgroup));
+		note(DEVICES, "bpf", cgroup >= 0 && devices_try(cgroup));
 	}
 	results->landlock_abi = (int32_t)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	note(LANDLOCK, "landlock_create_ruleset", results->landlock_abi > 0);

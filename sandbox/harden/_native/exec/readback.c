@@ -1,6 +1,7 @@
 /* The checks of the plan against /proc/PID, while the payload stands still at PTRACE_EVENT_EXEC: proc(5). */
 #include "readback.h"
 
+#include "limit.h"
 #include "run.h"
 #include "sys.h"
 
@@ -171,10 +172,9 @@ static bool check_id_map(const char *expected, struct text *value)
 		text_add(value, i ? ", " : "");
 		text_add(value, name);
 		text_add(value, " ");
-		map[strcspn(map, "\n")] = 0;
-		for (const char *at = map + strspn(map, " "); *at; at++)
-			if (*at != ' ' || at[1] != ' ')
-				text_add(value, (char[]){ *at, 0 });
+		for (const char *at = map + strspn(map, " \n"); *at; at++)
+			if (*at != '\n' ? *at != ' ' || at[1] != ' ' : at[1] != 0)
+				text_add(value, *at == '\n' ? " and" : (char[]){ *at, 0 });
 	}
 	return good;
 }
@@ -233,29 +233,11 @@ static bool check_apparmor(const char *expected, struct text *value)
 	return strncmp(label, expected, strlen(expected)) == 0 && strcmp(label + strlen(expected), " (enforce)") == 0;
 }
 
-static bool check_core_limit(struct text *value)
+static bool check_process_limits(const char *expected, struct text *value)
 {
 	char limits[4096];
-	const char *line;
-	bool good = true;
 
-	if (!read_all("limits", limits, sizeof(limits)) || !(line = strstr(limits, "Max core file size")))
-		return false;
-	text_add(value, "core file size ");
-	line += strlen("Max core file size");
-	/* The soft limit, then the hard one, which the program could raise the soft one to. */
-	for (unsigned i = 0; i < 2; i++) {
-		size_t length;
-
-		line += strspn(line, " ");
-		length = strcspn(line, " \n");
-		good &= length == 1 && line[0] == '0';
-		for (size_t k = 0; k < length; k++)
-			text_add(value, (char[]){ line[k], 0 });
-		text_add(value, i ? "" : " of ");
-		line += length;
-	}
-	return good;
+	return read_all("limits", limits, sizeof(limits)) && check_rlimits(expected, limits, value);
 }
 
 static bool check_one(const struct op *op, struct text *value)
@@ -279,8 +261,12 @@ static bool check_one(const struct op *op, struct text *value)
 		return check_landlock(op->n[0], value);
 	case CHECK_APPARMOR:
 		return check_apparmor(expected, value);
-	case CHECK_RLIMIT_CORE:
-		return check_core_limit(value);
+	case CHECK_RLIMITS:
+		return check_process_limits(expected, value);
+	case CHECK_LIMITS:
+		return check_limits(expected, value);
+	case CHECK_DEVICES:
+		return check_devices(op->n[0], value);
 	default:
 		text_add(value, plan_string(&run.plan, op->s[3]));
 		return true;

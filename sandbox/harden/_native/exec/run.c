@@ -51,6 +51,12 @@ static operation *const OPERATIONS[OP_CODE_COUNT] = {
 	[OP_EXEC] = op_exec,
 	[OP_JOIN] = op_join,
 	[OP_NOTIFY] = op_notify,
+	[OP_LIMIT] = op_limit,
+	[OP_DEVICES] = op_devices,
+	[OP_MAP_RANGES] = op_map_ranges,
+	[OP_GROUPS] = op_groups,
+	[OP_PASS_FD] = op_pass_fd,
+	[OP_DEVICE_NODE] = op_device_node,
 };
 
 /* memcpy of a bounded string, cut if need be. */

@@ -92,7 +92,8 @@ operation op_clone_init, op_map_ids, op_staging, op_clone_tree, op_set_attribute
 	op_read_only, op_pivot, op_lock_down, op_hostname, op_loopback, op_keyring, op_wait_for_root, op_copy_mounts,
 	op_rlimit, op_landlock, op_landlock_path, op_landlock_port, op_session, op_bounding, op_ids, op_capabilities,
 	op_apparmor, op_cwd, op_no_new_privs, op_landlock_restrict, op_gate, op_close_fds, op_seccomp, op_exec, op_join,
-	op_notify;
+	op_notify,
+	op_limit, op_devices, op_map_ranges, op_groups, op_pass_fd, op_device_node;
 
 _Noreturn void init_main(void);
 _Noreturn void payload_main(void);

@@ -1,5 +1,7 @@
 /* The supervisor: starts init, makes what only the outside can make, verifies, relays signals and the end. */
 #include "cgroup.h"
+#include "inherited.h"
+#include "limit.h"
 #include "notify.h"
 #include "readback.h"
 #include "report.h"
@@ -26,7 +28,7 @@ static const int FORWARDED[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,  SIGUSR2,  
 				 SIGCONT, SIGWINCH, SIGALRM, SIGVTALRM, SIGPROF };
 
 /* Where the terminal's descriptors stand in what watch() polls. */
-enum { TERMINAL_AT = 5 };
+enum { TERMINAL_AT = 6 };
 
 enum phase { STARTING, AT_GATE, EXECUTING, RUNNING };
 
@@ -85,6 +87,7 @@ static void drop_pieces(void)
 			close(state.pieces[i] - 1);
 	if (run.user_namespace_fd >= 0)
 		close(run.user_namespace_fd);
+	drop_passed();
 }
 
 static void begin_tracing(pid_t payload)
@@ -291,6 +294,7 @@ static void watch(void)
 			/* No event asked for: only the hang-up of the other end is of interest. */
 			{ .fd = state.killed ? -1 : run.plan.header.lifeline_fd, .events = 0 },
 			{ .fd = run.stops_fd, .events = POLLIN },
+			{ .fd = state.killed ? -1 : parent_fd(), .events = POLLIN },
 			[TERMINAL_AT + TERMINAL_FILES - 1] = { .fd = -1 },
 		};
 
@@ -301,7 +305,7 @@ static void watch(void)
 			payload_ready();
 		if (files[2].revents)
 			gate_answered();
-		if (files[3].revents) {
+		if (files[3].revents || files[5].revents) {
 			state.lifeline_lost = true;
 			kill_all();
 		}
@@ -351,6 +355,7 @@ static _Noreturn void finish(void)
 	/* A program that was verified and then ran is not undone by what comes later. */
 	if (failed && ended && state.phase == RUNNING)
 		failed = false;
+	limits_report();
 	cgroup_remove();
 	terminal_end(state.signals);
 	report_end(failed, ended, state.timed_out);
@@ -406,8 +411,8 @@ static void prepare(void)
 		files.rlim_cur = run.original_files.rlim_cur;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		give_up("setrlimit");
-	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		give_up("prctl");
+	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && !watch_parent())
+		give_up("pidfd_open");
 	if (!readback_remember())
 		give_up("stat");
 	if (run.plan.header.notify_fd >= 0 && !notify_start())

@@ -1,0 +1,55 @@
+/* --pass-fd: descriptors that the program inherits under the numbers they have outside; --die-with-parent. */
+#include "inherited.h"
+
+#include "run.h"
+#include "sys.h"
+
+#include <sys/prctl.h>
+
+int op_pass_fd(const struct op *op)
+{
+	return fcntl((int)op->n[0], F_SETFD, 0) < 0 ? fail("fcntl") : 0;
+}
+
+/* plan.c has checked that they come in ascending order, and from 3 on. */
+bool close_not_passed(void)
+{
+	unsigned first = 3;
+
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++) {
+		unsigned passed = (unsigned)run.plan.ops[i].n[0];
+
+		if (run.plan.ops[i].code != OP_PASS_FD)
+			continue;
+		if (passed > first && sys_close_range(first, passed - 1, 0) < 0)
+			return false;
+		first = passed + 1;
+	}
+	return sys_close_range(first, ~0U, 0) == 0;
+}
+
+void drop_passed(void)
+{
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
+		if (run.plan.ops[i].code == OP_PASS_FD)
+			close((int)run.plan.ops[i].n[0]);
+}
+
+static int parent = -1;
+
+/* A pidfd tells the end of a process; PR_SET_PDEATHSIG that of the thread that made this one. */
+bool watch_parent(void)
+{
+	pid_t number = getppid();
+
+	/* It is outside this pid namespace, where it has no number. */
+	if (number == 0)
+		return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+	parent = sys_pidfd_open(number);
+	return parent >= 0 && getppid() == number;
+}
+
+int parent_fd(void)
+{
+	return parent;
+}

@@ -1,0 +1,16 @@
+/* Descriptors of the caller that the program gets (--pass-fd), and the process that harden ends with. */
+#ifndef HARDEN_INHERITED_H
+#define HARDEN_INHERITED_H
+
+#include <stdbool.h>
+
+/* Closes everything from 3 on but what OP_PASS_FD named; false and errno when it cannot. */
+bool close_not_passed(void);
+/* The supervisor's own copies: the reader of a pipe must not wait for harden. */
+void drop_passed(void);
+/* False when there is no parent any more. */
+bool watch_parent(void);
+/* A pidfd of it, readable when it is gone; -1: it is not watched. */
+int parent_fd(void);
+
+#endif

@@ -1,0 +1,108 @@
+"""Limits of the sandbox's cgroup: which can be enforced here, how they are written, and how they are read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from harden.kernel.controllers import CONTROLLERS
+from harden.kernel.features import Features
+from harden.launch.demands import ControlPlan, Demands
+from harden.launch.device_program import ALWAYS, device_program
+from harden.launch.ops import Check, Code, Op, Stage, op
+from harden.model.control import Control, Enforcement
+from harden.model.limit import DeviceRule
+from harden.model.sandbox import SandboxSpec
+
+__all__ = ["LIMITS", "controllers_for", "limit_ops", "plan_limits", "unenforced"]
+
+LIMITS: Final = (*CONTROLLERS, Control.DEVICES)
+"""The controls of this module."""
+_OPTIONS: Final = {
+    Control.CPU: "--cpus",
+    Control.MEMORY: "--memory",
+    Control.PIDS: "--pids",
+    Control.IO: "--io",
+    Control.CPUSET: "--cpuset",
+}
+_MEASURED: Final = (Control.MEMORY, Control.PIDS)
+"""Controllers that a recording reads peaks from."""
+
+
+def _device_rules(spec: SandboxSpec) -> tuple[DeviceRule, ...]:
+    return (*ALWAYS, *spec.isolation.limits.devices)
+
+
+def _devices(demands: Demands, *, asked: bool) -> None:
+    features = demands.features
+    if not asked and not demands.wanted(Control.DEVICES):
+        return
+    if not features.works("devices"):
+        demands.give_up(Control.DEVICES, features.detail("devices"), asked=asked)
+    else:
+        demands.enforce(Control.DEVICES, Check.DEVICES, number=len(_device_rules(demands.spec)))
+
+
+def plan_limits(demands: Demands) -> None:
+    """Decide about the six controls. A limit that was asked for by value is required, whatever the profile says."""
+    limits = demands.spec.isolation.limits
+    asked = limits.controls()
+    for control in CONTROLLERS:
+        if control not in asked:
+            if demands.wanted(control):
+                demands.give_up(control, "no limit was given", fix=f"give one: {_OPTIONS[control]}")
+            continue
+        state = demands.features.controllers[control]
+        if not state.works:
+            demands.give_up(control, state.reason, asked=True, fix=state.fix)
+        elif not demands.features.works("clone-into-cgroup"):
+            demands.give_up(control, demands.features.detail("clone-into-cgroup"), asked=True)
+        else:
+            lines = [f"{file.name} {file.value}" for file in limits.files() if file.control is control]
+            demands.enforce(control, Check.LIMITS, expected="\n".join(lines).encode())
+    _devices(demands, asked=Control.DEVICES in asked)
+
+
+def unenforced(controls: Iterable[ControlPlan]) -> list[str]:
+    """A sentence for each limit that was asked for and is not in force."""
+    given_up = [each for each in controls if each.enforcement is Enforcement.NOT_ENFORCED and each.control in LIMITS]
+    return [f"{each.control.value} is not limited: {each.reason}" for each in given_up]
+
+
+def limit_ops(spec: SandboxSpec, enforced: frozenset[Control]) -> list[Op]:
+    """The steps before the first clone: nothing of the sandbox ever runs without its limits."""
+    ops = []
+    for file in spec.isolation.limits.files():
+        if file.control not in enforced or not file.is_written:
+            continue
+        words = f"limit the cgroup: {file.name} = {file.value}"
+        ops.append(
+            op(
+                Stage.OUTSIDE,
+                Code.LIMIT,
+                words,
+                strings=(file.name.encode(), file.value.encode()),
+                sentence=f"{file.control.value}: cannot write {file.value!r} to {file.name} of the sandbox's cgroup",
+                hint=f"give another limit, or waive it: --allow-degraded={file.control.value}",
+            )
+        )
+    if Control.DEVICES in enforced:
+        rules = _device_rules(spec)
+        ops.append(
+            op(
+                Stage.OUTSIDE,
+                Code.DEVICES,
+                f"attach a BPF program to the cgroup that allows {len(rules)} kinds of device",
+                blob=device_program(rules),
+                sentence="devices: cannot attach the list of allowed devices to the sandbox's cgroup",
+            )
+        )
+    return ops
+
+
+def controllers_for(features: Features, enforced: frozenset[Control], *, measured: bool) -> tuple[str, ...]:
+    """Controllers that the sandbox's cgroup needs for its limits, and, if `measured`, those that can tell peaks."""
+    wanted = {control for control in CONTROLLERS if control in enforced}
+    if measured:
+        wanted |= {control for control in _MEASURED if features.controllers[control].works}
+    return tuple(sorted(control.value for control in wanted))

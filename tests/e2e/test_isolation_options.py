@@ -1,0 +1,170 @@
+"""The options that isolate a program beyond its profile, given to `harden trace` and `harden run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.jobs import HARDEN
+from tests.sandboxes import features
+
+pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
+
+
+def harden(*arguments: str, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `cwd`, with a secret in its environment, and expect `status`."""
+    done = subprocess.run(
+        [str(HARDEN), *arguments],
+        cwd=cwd,
+        env={**os.environ, "SECRET": "leaked"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == status, f"harden {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+SCRIPT = """
+hostname; id -G; ulimit -Sn; echo "env:$SECRET"; ls -A /scratch; echo x > /scratch/x; ls -A /copy | head -1
+readlink /proc/self/ns/net; pwd; echo done; exit 0
+"""
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile of a program that uses what the options give."""
+    folder = tmp_path_factory.mktemp("traced")
+    ended = harden(
+        "trace", "--name", "app", "--tmpfs", "/scratch:1M", "--overlay", "/etc:/copy", "--groups", "5", "--rlimit",
+        "nofile=64", "--hostname", "box", "--clear-env", "--env", "PATH=/usr/bin:/bin", "--cwd", "/", "--",
+        "/bin/sh", "-c", SCRIPT, cwd=folder,
+    )  # fmt: skip
+    lines = ended.stdout.split("\n")
+    assert lines[:4] == ["box", "0 5", "64", "env:"], ended.stderr
+    assert "what the program writes to /copy is gone when it ends (--overlay)" in ended.stderr
+    assert lines[-2] == "done"
+    return folder
+
+
+OPTIONS = ("--tmpfs", "/scratch:1M", "--overlay", "/etc:/copy", "--groups", "5,7", "--rlimit", "nofile=80")
+
+
+def test_a_run_has_what_its_command_line_adds(traced: Path) -> None:
+    ended = harden("run", *OPTIONS, "--hostname", "other", "--enforced-json", "enforced.json", cwd=traced)
+    assert ended.stdout.split("\n")[:4] == ["other", "0 5 7", "80", "env:"], ended.stderr
+    enforced = json.loads((traced / "enforced.json").read_text())
+    values = {each["control"]: each["value"] for each in enforced["controls"]}
+    assert values["rlimits"] == "core 0 of 0, nofile 80 of 80"
+    assert enforced["result"] == "FULLY_ENFORCED" or values["apparmor"] == ""
+
+
+def test_a_run_may_differ_from_its_workload(traced: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    binds = ("--bind", f"{tmp_path}/scratch:/scratch:rw", "--bind", "/etc:/copy")
+    given = ("--net", "host", "--userns", "identity", "--view", "host", "--cwd", "/usr", "--user", "33:33")
+    os.chown(tmp_path / "scratch", 33, 33)
+    lines = harden("run", *given, *binds, "--groups", "33", cwd=traced).stdout.split()
+    assert lines[1] == "33"
+    assert os.readlink("/proc/self/ns/net") in lines
+    assert "/usr" in lines
+    assert (tmp_path / "scratch/x").read_text() == "x\n"
+    assert (tmp_path / "scratch/x").stat().st_uid == 33
+
+
+def test_the_plan_says_all_of_it(traced: Path) -> None:
+    device = ("--device", "/dev/kmsg:r", "--pass-fd", "7")
+    command = ["bash", "-c", 'exec 7</dev/null; exec "$@"', "-", str(HARDEN), "run", *OPTIONS, *device, "--plan"]
+    text = subprocess.run(command, cwd=traced, capture_output=True, text=True, check=True).stdout
+    for words in (
+        "supervisor: attach a BPF program to the cgroup that allows 16 kinds of device",
+        "supervisor: make a node of the device /dev/kmsg for the program",
+        "supervisor: put a copy-on-write overlay over /etc",
+        "init: make a memory file system of 1 MiB for /scratch",
+        "init: attach /scratch",
+        "init: attach /copy",
+        "payload: set the supplementary groups 5, 7",
+        "payload: keep descriptor 7 for the program",
+        "payload: close every descriptor but 0, 1, 2, 7",
+        "payload: limit nofile to 80, at most 80",
+        "read-back: verify devices",
+        "read-back: verify rlimits",
+    ):
+        assert f"{words}\n" in text
+
+
+def test_a_limit_that_the_host_cannot_give_is_refused_by_name_and_can_be_waived(traced: Path) -> None:
+    """On a host whose memory controller is on cgroup v2 the same command limits."""
+    state = next(each for name, each in features().controllers.items() if name == "memory")
+    limited = ("--memory", "256M", *OPTIONS)
+    ended = harden("run", *limited, cwd=traced, status=0 if state.works else 125)
+    if not state.works:
+        assert ended.stderr.splitlines() == [
+            f"harden: memory: cannot be enforced: {state.reason}",
+            f"hint: {state.fix}; or waive it: --allow-degraded=memory",
+        ]
+    waived = harden("run", *limited, "--allow-degraded", "memory", cwd=traced)
+    assert "\ndone\n" in waived.stdout
+    assert (f"harden: memory is not limited: {state.reason}\n" in waived.stderr) == (not state.works)
+
+
+def test_a_trace_names_a_limit_that_it_cannot_give_and_writes_nothing(tmp_path: Path) -> None:
+    if features().controllers["cpu"].works:  # type: ignore[index]
+        return
+    ended = harden("trace", "--cpus", "0.5", "--", "/bin/true", cwd=tmp_path, status=125)
+    assert ended.stderr.startswith("harden: cpu: cannot be enforced: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "trace"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--memory", "lots"),
+        ("--cpus", "0"),
+        ("--pids", "0"),
+        ("--io", "/dev/sda"),
+        ("--cpuset", "x"),
+        ("--device", "/etc/passwd"),
+        ("--tmpfs", "here"),
+        ("--overlay", "/etc"),
+        ("--rootfs", "/"),
+        ("--rlimit", "files=3"),
+        ("--groups", "no-such-group"),
+        ("--pass-fd", "900"),
+    ],
+)
+def test_a_wrong_value_is_one_line_and_nothing_starts(traced: Path, command: str, wrong: tuple[str, str]) -> None:
+    ended = harden(command, *wrong, "--", "/bin/echo", "started", cwd=traced, status=125)
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"harden: {wrong[0]}")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.requires("busybox")
+def test_another_root_file_system_is_traced_and_run(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    for folder in ("bin", "proc", "sys", "dev", "tmp", "srv", "data"):
+        (root / folder).mkdir(parents=True)
+    subprocess.run(["cp", "/bin/busybox", root / "bin/busybox"], check=True)
+    (root / "bin/sh").symlink_to("/bin/busybox")
+    (root / "srv/name").write_text("inside\n")
+    command = ("--", "sh", "-c", "read name < /srv/name; echo $name; echo y > /data/new")
+    ended = harden("trace", "--name", "app", "--rootfs", "root", *command, cwd=tmp_path)
+    assert ended.stdout == "inside\n"
+    assert f"changed only in the program's copy of the files: {root}/data/new (created)" in ended.stderr
+    profile = (tmp_path / "app.profile.toml").read_text()
+    assert '"/srv/name" = ' in profile
+    assert harden("run", "--rootfs", "root", cwd=tmp_path).stdout == "inside\n"
+    assert (root / "data/new").read_text() == "y\n"
+    inner = harden("trace", "--name", "app", "--rootfs", "..", "--out", "root", *command, cwd=tmp_path, status=127)
+    assert inner.stdout == ""
+    (root / "app.profile.toml").write_text(profile)
+    refused = harden("run", "-p", "root/app.profile.toml", "--rootfs", "root", cwd=tmp_path, status=125)
+    assert "where the program could change it" in refused.stderr
