@@ -21,12 +21,15 @@ def command(as_json: bool) -> int:
       harden doctor
     """
     from harden.kernel.doctor import examine
+    from harden.kernel.probe import probe
+    from harden.launch.trial import try_sandboxes
     from harden.trace.probe import probe_recorder
     from harden.trace.recorder_feature import recorder_features
 
-    found_here = examine()
+    features = probe()
+    found_here = examine(features)
     notify = any(found.works for found in found_here if found.feature == "seccomp-notify")
-    findings = (*found_here, *recorder_features(probe_recorder(), notify=notify))
+    findings = (*found_here, *try_sandboxes(features), *recorder_features(probe_recorder(), notify=notify))
     if as_json:
         output.json_out(findings)
     else:

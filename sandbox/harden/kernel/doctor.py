@@ -7,6 +7,7 @@ import os
 from typing import Final
 
 from harden.kernel.features import Features
+from harden.kernel.host_condition import host_conditions, user_namespace_fix
 from harden.kernel.probe import probe
 from harden.model.control import Control
 from harden.model.host_feature import HostFeature
@@ -14,10 +15,8 @@ from harden.model.host_feature import HostFeature
 __all__ = ["examine"]
 
 _CONTAINER: Final = "in a container, allow the call in its seccomp profile"
-_USERNS: Final = (
-    "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=65536; on Ubuntu also "
-    "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0; in a container, allow clone3 and CLONE_NEWUSER"
-)
+_USERNS: Final = "the settings that refuse user namespaces"
+"""Stands for user_namespace_fix(), which is about this very host."""
 _NAMESPACE: Final = "boot a kernel with it built in and its user.max_*_namespaces sysctl above 0"
 
 _TRIALS: Final[tuple[tuple[str, bool, str, str], ...]] = (
@@ -194,7 +193,7 @@ def examine(features: Features | None = None) -> tuple[HostFeature, ...]:
             required=required,
             detail=features.detail(name),
             lost=lost,
-            fix=fix,
+            fix=user_namespace_fix() if fix is _USERNS else fix,
         )
         for name, required, lost, fix in _TRIALS
     ]
@@ -215,4 +214,4 @@ def examine(features: Features | None = None) -> tuple[HostFeature, ...]:
         fix="boot Linux 6.12 or newer for ABI 6",
     )
     inside = (*found, abi, *_cgroup(features), *_id_ranges(features), *_file_systems(features), apparmor)
-    return inside
+    return (*inside, *host_conditions(features))
