@@ -46,7 +46,7 @@ def test_equal_rules_have_one_name_and_others_another():
     other = profile_of(run(files=(file("/etc/a", "read", "write"),)), name="app")
     label, text = _labelled(first)
     assert re.fullmatch(r"harden\.app\.[0-9a-f]{32}", label)
-    assert f'profile "{label}" {{'.encode() in text
+    assert f'profile "{label}" flags='.encode() in text
     assert (label, text) == _labelled(first)
     assert label != _labelled(other)[0]
 

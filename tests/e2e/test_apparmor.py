@@ -71,6 +71,18 @@ def test_the_label_is_seen_from_inside_and_inherited(tmp_path):
     assert LABEL.fullmatch(seen)
 
 
+def test_descriptors_that_are_handed_over_can_be_looked_at(tmp_path):
+    """They are of files outside of the sandbox, or of none any more."""
+    traced(tmp_path, "/bin/cat")
+    text = tmp_path / "text"
+    text.write_text("hello\n")
+    with open(text) as stdin, open(tmp_path / "out", "w") as stdout:
+        text.unlink()
+        command = [str(HARDEN), "run", "--", "/bin/cat"]
+        subprocess.run(command, cwd=tmp_path, env=environment(), stdin=stdin, stdout=stdout, check=True)
+    assert (tmp_path / "out").read_text() == "hello\n"
+
+
 def test_what_was_not_traced_is_refused_by_apparmor_alone_and_logged(notes):
     read = ("run", "--", "sqlite3", "notes.db", f".import {NOT_TRACED} lines", "select count(*) > 0 from lines")
     local(notes, ONLY_APPARMOR)

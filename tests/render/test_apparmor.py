@@ -163,7 +163,7 @@ def test_loading_it_confines_nothing_that_is_not_started_in_it():
     rendered = render(workload={"program": "/usr/bin/sh"}, name="/usr/bin/sh")
     check(rendered.content)
     headers = [line for line in rendered.content.decode().splitlines() if line.startswith("profile ")]
-    assert headers == ['profile "harden._usr_bin_sh" {']
+    assert headers == ['profile "harden._usr_bin_sh" flags=(attach_disconnected,mediate_deleted) {']
     assert rendered.warnings[0].startswith("harden._usr_bin_sh is attached to no program")
 
 
@@ -232,7 +232,7 @@ def test_children_are_profiles_of_their_own():
         b"harden.app//usr.bin.sh_",
     }
     text = rendered.content.decode()
-    main, child = text.split('profile "harden.app//usr.bin.sh" {')
+    main, child = text.split('profile "harden.app//usr.bin.sh" flags=(attach_disconnected,mediate_deleted) {')
     assert '"/usr/bin/sh" cx -> "usr.bin.sh_",' in main
     assert '"/usr/bin/a\\040b" px -> "harden.app//usr.bin.a.b",' in child.split("\n}")[0]
     assert any("no_new_privs" in warning for warning in rendered.warnings)
