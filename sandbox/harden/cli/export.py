@@ -59,7 +59,7 @@ def command(
       selinux       a module in CIL
 
     \b
-    Examples:
+    Example:
       harden export nginx.profile.toml --format seccomp --runtime crun -o nginx.seccomp.json
       harden export nginx.profile.toml --all exported/
     """

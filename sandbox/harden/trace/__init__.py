@@ -9,6 +9,8 @@
 that it completes inside that cgroup or a descendant while the recorder is attached; everything it forks is recorded
 from its first instruction. Tasks of the cgroup that never exec (a sandbox's PID 1, set-up code) are not recorded, nor
 is the execve that starts the payload. Call `stop()` after the payload's tasks have been waited for or killed.
+With `attach(cgroup_id, refusals=True)`, `decode_refusals(observations)` of `harden.trace.decode_refusals` gives what
+seccomp filters refused.
 
 `NotifyRecorder()` is the other one, for who may not load BPF: its descriptor and cookie go to the sandbox, whose own
 harden-exec records; `stop()` reads what it left. It sees neither results nor capabilities (`Observations.unseen`).
