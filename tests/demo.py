@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,6 @@ from tests.e2e.jobs import HARDEN, NGINX, Job, environment, harden, run_in_netwo
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build/demo"
-FORMATS = {"seccomp": "json", "bpf": "bpf", "apparmor": "apparmor", "capabilities": "json", "landlock": "json"}
 SHOWN = (
     "exec-shell",
     "read-shadow",
@@ -28,9 +28,8 @@ SHOWN = (
 
 
 def main() -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for old in FOLDER.iterdir():
-        old.unlink()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
     (FOLDER / "nginx.scenario.toml").write_text(NGINX.scenario())
     _title("1. trace: nginx runs isolated and serves 200 requests while it is recorded")
     _harden("trace", "--scenario", "nginx.scenario.toml", "--", *NGINX.command)
@@ -40,11 +39,10 @@ def main() -> None:
     _title("3. probe: what an attacker inside it could still do")
     _show_refusals()
     _title("4. export: the same profile for other tools")
-    for name, suffix in FORMATS.items():
-        _harden("export", "nginx.profile.toml", "--format", name, "-o", f"nginx.{name}.{suffix}")
+    _export()
     print(f"\nEverything is in {FOLDER}:")
-    for path in sorted(FOLDER.iterdir()):
-        print(f"  {path.name}  {path.stat().st_size} bytes")
+    for path in sorted(path for path in FOLDER.rglob("*") if path.is_file()):
+        print(f"  {path.relative_to(FOLDER)}  {path.stat().st_size} bytes")
 
 
 def _title(text: str) -> None:
@@ -65,6 +63,13 @@ def _show_profile() -> None:
     print(f"capabilities   {' '.join(rights['capabilities']['observed'])}")
     print(f"files          {len(rights['files']['observed'])}")
     print(f"network        {'; '.join(rights['network']['observed'])}")
+
+
+def _export() -> None:
+    print("$ harden export nginx.profile.toml --all exported")
+    done = harden("export", "nginx.profile.toml", "--all", "exported", cwd=FOLDER)
+    print(done.stdout, end="")
+    print(f"  … and {len(done.stderr.splitlines())} lines on what the formats cannot say; `harden export` prints them")
 
 
 def _known_calls() -> int:
