@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,17 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported() -> Iterator[Path]:
     """A folder with the profile of a recorded sqlite3 and every export of it."""
     # /srv, because the view of bwrap and of the bundle has a /tmp of its own.
     folder = Path("/srv") / f"harden-test-{os.getpid()}"
     folder.mkdir(mode=0o755)
-    harden(folder, "trace", "--name", "notes", "--", "sqlite3", "notes.db", STATEMENTS)
-    harden(folder, "export", "notes.profile.toml", "--all", "out")
-    return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _removed(exported: Path):
-    yield
-    shutil.rmtree(exported)
+    try:
+        harden(folder, "trace", "--name", "notes", "--", "sqlite3", "notes.db", STATEMENTS)
+        harden(folder, "export", "notes.profile.toml", "--all", "out")
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def harden(folder: Path, *words: str) -> None:
