@@ -7,11 +7,18 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from harden.folder import ProfileFiles
+from harden.model.arch import Arch
 from harden.model.local_merge import merge_local
+from harden.model.origin import Origin
 from harden.model.recording import Completeness
+from harden.model.syscall import number_of
+from harden.model.workload import Workload
+from harden.render.profile_toml import render_profile
+from tests.conftest import compile_victim
 from tests.shipped import FOLDER, PROGRAMS, Program, harden, surroundings
 
 FORBIDDEN = (
@@ -109,3 +116,47 @@ def test_every_scenario_verifies_without_a_denial(program: Program, tmp_path: Pa
             arguments = ("verify", "-p", f"{program.name}.profile.toml", "--scenario", f"{scenario}.scenario.toml")
             found = json.loads(harden(program, *arguments, "--json", cwd=folder, statuses=(0, 1, 3)))
         assert (found["denials"], found["failure"], found["lost"]) == ([], "", []), scenario
+
+
+TRIED = {
+    "call 59": "execve",
+    "write /etc/passwd": "openat",
+    "socket 16 3": "socket",
+    "socket 17 3": "socket",
+    "protect": "mprotect",
+    "type": "ioctl",
+    **{
+        f"call {number_of(Arch.X86_64, name)}": name
+        for name in (
+            "ptrace", "process_vm_writev", "unshare", "setns", "io_uring_setup", "bpf", "keyctl", "add_key", "mount",
+            "fsopen", "umount2", "pivot_root", "personality", "perf_event_open", "userfaultfd", "init_module",
+            "open_by_handle_at", "syslog", "kexec_load", "reboot",
+        )
+    },
+}  # fmt: skip
+"""What a program of ours tries in place of the profile's, as tests/programs/wish.c reads it, and the call it makes."""
+
+
+@live
+@pytest.mark.requires("x86_64")
+@each_program
+def test_program_that_tries_more_is_listed_by_verify(program: Program, tmp_path: Path):
+    """The same rights, but for another program's: it may start itself and read what it is to do."""
+    tried = {line: call for line, call in TRIED.items() if call != "execve" or program.name not in SHELLS}
+    victim = str(compile_victim("wish", static=True))
+    (tmp_path / "wishes").write_text("".join(f"{line}\n" for line in (*tried, "connect 9")))
+    profile = ProfileFiles.of_profile(program.folder / f"{program.name}.profile.toml").load_profile(trust=True)
+    own = {victim: "read exec map", str(tmp_path / "wishes"): "read"}
+    files = {**profile.rights.files, Origin.MANUAL: own}
+    other = msgspec.structs.replace(
+        profile,
+        workload=Workload(program=victim, argv=("wish", "wishes"), cwd=str(tmp_path)),
+        rights=msgspec.structs.replace(profile.rights, files=files),
+    )
+    (tmp_path / "app.profile.toml").write_bytes(render_profile(other))
+    with surroundings(program):
+        text = harden(program, "verify", "-p", "app.profile.toml", "--json", cwd=tmp_path, statuses=(1,))
+    denials = json.loads(text)["denials"]
+    assert {denial["call"] for denial in denials} >= set(tried.values())
+    # Connecting out ends where the profile first says no: at another kind of socket, at the call, or at the port.
+    assert any(denial["call"] == "connect" or "AF_INET" in denial.get("arguments", ()) for denial in denials)

@@ -8,6 +8,8 @@
  *   socket FAMILY TYPE   connect PORT   bind PORT (TCP on 127.0.0.1)
  *   start PATH           runs it in a child and waits for it
  *   crowd NUMBER         starts so many threads that make calls all the time
+ *   protect              makes a page writable and executable
+ *   type                 pushes a key into the terminal that standard input would be
  *   remove-named-in PATH unlinks what PATH holds the name of, from a mapping of PATH that nobody has touched
  *   end STATUS
  *
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +106,13 @@ static long remove_named_in(const char *path)
 	return name == MAP_FAILED ? -1 : unlink(name);
 }
 
+static long protect(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return page == MAP_FAILED ? -1 : mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC);
+}
+
 static long do_line(const char *word, char *first, char *second)
 {
 	long number = strtol(first, NULL, 0), other = strtol(second, NULL, 0);
@@ -122,6 +132,10 @@ static long do_line(const char *word, char *first, char *second)
 		return use_file(first, O_WRONLY | O_CREAT);
 	if (!strcmp(word, "remove"))
 		return unlink(first);
+	if (!strcmp(word, "protect"))
+		return protect();
+	if (!strcmp(word, "type"))
+		return ioctl(STDIN_FILENO, TIOCSTI, "x");
 	if (!strcmp(word, "crowd"))
 		return crowd(number);
 	if (!strcmp(word, "remove-named-in"))
