@@ -134,3 +134,28 @@ def test_hostile_names_reach_no_terminal(harden):
         harden("explain", "evil.profile.toml", "/srv/\x1b"),
     ):
         assert "\x1b" not in done.out + done.err
+
+
+def test_merge_of_profiles_takes_the_local_file_in(harden):
+    Path("small.local.toml").write_text('format = "harden-local/1"\n[add]\nsyscalls = ["getppid"]\n')
+    done = harden("merge", "small.profile.toml", "large.profile.toml", "-o", "all.profile.toml", "--json")
+    assert json.loads(done.out) == {"profile": "all.profile.toml", "files": 2, "runs": 2}
+    rights = json.loads(harden("show", "all.profile.toml", "--json").out)["rights"]
+    assert rights["syscalls"]["manual"] == ["getppid"]
+    assert "ptrace" in rights["syscalls"]["observed"]
+    assert harden("diff", "all.profile.toml", "large.profile.toml").status == 0
+    harden("merge", "large.profile.toml", "small.profile.toml", "-o", "again.profile.toml")
+    name = b'name = "again"'
+    assert Path("again.profile.toml").read_bytes().replace(b"again", b"all") == Path("all.profile.toml").read_bytes()
+    assert name in Path("again.profile.toml").read_bytes()
+
+
+def test_merge_of_profiles_refuses_to_lose_rights_and_to_mix(harden):
+    before = Path("large.profile.toml").read_bytes()
+    done = harden("merge", "small.profile.toml", "-o", "large.profile.toml")
+    assert done.status == 125
+    assert "merge it too" in done.err
+    assert Path("large.profile.toml").read_bytes() == before
+    mixed = harden("merge", "small.profile.toml", "small.recording.json", "-o", "all.profile.toml")
+    assert mixed.status == 125
+    assert "cannot be merged with each other" in mixed.err
