@@ -159,12 +159,19 @@ static int user_namespace(void)
 }
 
 /* Read back: the two kinds of flags have the same values (statvfs(3), mount_setattr(2)). */
-static bool has_attributes(int fd, uint64_t wanted)
+static int set_attributes(int fd, unsigned flags, struct mount_attr *attr)
 {
 	const uint64_t seen = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	const uint64_t wanted = attr->attr_set & seen;
 	struct statvfs status;
 
-	return fstatvfs(fd, &status) == 0 && (status.f_flag & wanted & seen) == (wanted & seen);
+	if (sys_mount_setattr(fd, flags, attr) < 0)
+		return fail("mount_setattr");
+	if (fstatvfs(fd, &status) < 0)
+		return fail("fstatfs");
+	if ((status.f_flag & wanted) != wanted)
+		return fail_detail("mount_setattr", 0, "the kernel says that it had no effect");
+	return 0;
 }
 
 int op_set_attributes(const struct op *op)
@@ -182,9 +189,7 @@ int op_set_attributes(const struct op *op)
 		attr.attr_set |= MOUNT_ATTR_IDMAP;
 		attr.userns_fd = (uint64_t)namespace_fd;
 	}
-	if (sys_mount_setattr(fd, op->flags & OPF_RECURSIVE ? AT_RECURSIVE : 0, &attr) < 0)
-		return fail("mount_setattr");
-	return has_attributes(fd, op->n[0]) ? 0 : fail_detail("mount_setattr", 0, "the kernel says that it had no effect");
+	return set_attributes(fd, op->flags & OPF_RECURSIVE ? AT_RECURSIVE : 0, &attr);
 }
 
 static int layer_folder(char kind, const char *name, char *out)
@@ -495,17 +500,14 @@ int op_read_only(const struct op *op)
 		return 0;
 	if (target < 0)
 		return fail("openat2");
-	if (path[1] == 0) {
-		if (sys_mount_setattr(run.root_fd, 0, &attr) < 0 || !has_attributes(run.root_fd, attr.attr_set))
-			return fail("mount_setattr");
-		return close(target);
-	}
+	if (path[1] == 0)
+		return set_attributes(run.root_fd, 0, &attr) < 0 ? -1 : close(target);
 	clone = sys_open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (clone < 0)
 		return fail("open_tree");
 	attr.attr_set |= MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	if (sys_mount_setattr(clone, AT_RECURSIVE, &attr) < 0 || !has_attributes(clone, attr.attr_set))
-		return fail("mount_setattr");
+	if (set_attributes(clone, AT_RECURSIVE, &attr) < 0)
+		return -1;
 	if (sys_move_mount(clone, target) < 0)
 		return fail("move_mount");
 	close(clone);
