@@ -95,8 +95,10 @@ def test_a_fork_bomb_inside_its_limit_is_counted(victim, tmp_path):
     operations_ = {(path, operation) for path, operation, _ in operations(run, tmp_path)}
     assert clone.errors is not None
     assert clone.errors["EAGAIN"] >= 1
-    # The signal that ends the bomb interrupts those that still fork.
-    assert clone.count - sum(clone.errors.values()) == 59
+    # The end of the bomb interrupts those that still fork (EINTR, and ENOMEM once the pid namespace is going), each of
+    # which holds a place of the 59.
+    interrupted = sum(count for name, count in clone.errors.items() if name != "EAGAIN")
+    assert 59 - interrupted <= clone.count - sum(clone.errors.values()) <= 59
     assert ("full", FileOperation.CREATE) in operations_
     assert run.gaps == ()
 
