@@ -7,6 +7,7 @@ there in silence.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -82,7 +83,10 @@ def compile_victim(name: str, *, static: bool = False, flags: tuple[str, ...] = 
         folder.mkdir(parents=True, exist_ok=True)
         scratch = folder / f".{name}.{os.getpid()}"
         subprocess.run(["gcc", *words, str(source), "-o", str(scratch)], check=True)
-        scratch.replace(program)
+        # Never replaced: a sandbox of the other worker may have the program under an overlay.
+        with contextlib.suppress(FileExistsError):
+            os.link(scratch, program)
+        scratch.unlink()
     return program
 
 

@@ -1,5 +1,5 @@
 /* forks COUNT [PROGRAM]: COUNT children, one after the other, each call getppid(2) once and end; with PROGRAM each is
- * spawned by posix_spawn(3) and executes it. */
+ * spawned by posix_spawn(3) and executes it. Ends with the errno of a spawn that failed, 201 for a fork, 202 for a wait. */
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -17,8 +17,10 @@ int main(int argc, char **argv)
 		pid_t child = -1;
 
 		if (argc > 2) {
-			if (posix_spawn(&child, argv[2], NULL, NULL, command, environ))
-				return 1;
+			int error = posix_spawn(&child, argv[2], NULL, NULL, command, environ);
+
+			if (error)
+				return error;
 		} else {
 			child = fork();
 		}
@@ -26,8 +28,10 @@ int main(int argc, char **argv)
 			syscall(SYS_getppid);
 			_exit(0);
 		}
-		if (child < 0 || waitpid(child, NULL, 0) != child)
-			return 1;
+		if (child < 0)
+			return 201;
+		if (waitpid(child, NULL, 0) != child)
+			return 202;
 	}
 	return 0;
 }
