@@ -158,9 +158,9 @@ def test_a_loaded_label_can_be_entered_by_name(notes):
     assert enforced(notes)["apparmor"]["value"] == "harden-test-wide (enforce)"
 
 
-def exported(folder: Path, *options: str) -> tuple[str, ...]:
+def exported(folder: Path, *options: str, how: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The command that starts a program in the exported profile by AppArmor's means, without no_new_privs."""
-    harden("export", "app.profile.toml", "--format", "apparmor", "-o", "app.apparmor", cwd=folder)
+    harden("export", "app.profile.toml", "--format", "apparmor", *how, "-o", "app.apparmor", cwd=folder)
     load((folder / "app.apparmor").read_text(), *options)
     return ("aa-exec", "-p", "harden.app", "--")
 
@@ -186,6 +186,21 @@ def test_the_exported_profile_in_complain_mode_allows_and_logs(notes):
     enter = exported(notes)
     refused = execute(*enter, "/usr/bin/sqlite3", "notes.db", f".import {NOT_TRACED} lines", folder=notes)
     assert "cannot open" in refused.stderr
+
+
+def test_child_profiles_hold_what_is_started_to_its_own(tmp_path):
+    for name in ("own", "inner"):
+        (tmp_path / name).write_text(f"{name}\n")
+    script = 'read line < own; echo "$line"; cat inner /proc/self/attr/apparmor/current; :'
+    traced(tmp_path, "/bin/sh", "-c", script)
+    enter = exported(tmp_path, how=("--children",))
+    works = execute(*enter, "/bin/sh", "-c", script, folder=tmp_path)
+    assert works.stdout.splitlines() == ["own", "inner", "harden.app//usr.bin.cat (enforce)"], works.stderr
+    # What the shell was seen to read is none of cat's business.
+    refused = execute(*enter, "/bin/sh", "-c", "cat own; :", folder=tmp_path)
+    assert "Permission denied" in refused.stderr
+    assert refused.stdout == ""
+    assert audit(tmp_path, "DENIED", str(tmp_path / "own"))
 
 
 def test_probe_is_confined_as_the_program_is(notes):

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,13 @@ static int hold(const char *pid)
 	return open(path, O_PATH | O_CLOEXEC);
 }
 
+static int is_file(int held, const char *path)
+{
+	struct stat one, other;
+
+	return fstat(held, &one) == 0 && stat(path, &other) == 0 && one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
 static void attack_running(const char *pid)
 {
 	char name[300];
@@ -42,7 +50,7 @@ static void attack_running(const char *pid)
 static void attack_ended(char *victim)
 {
 	char pid[16];
-	int held, status;
+	int held = -1, status;
 	pid_t child = fork();
 
 	if (child == 0) {
@@ -50,9 +58,11 @@ static void attack_ended(char *victim)
 		_exit(1);
 	}
 	snprintf(pid, sizeof(pid), "%d", child);
-	do
+	do {
+		if (held >= 0)
+			close(held);
 		held = hold(pid);
-	while (held >= 0 && reopen(held) >= 0);
+	} while (held >= 0 && !is_file(held, victim)); /* until then it is this program, which runs on */
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	attempt("write-ended", reopen(held));
