@@ -12,7 +12,7 @@ BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang l
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
 BENCH_PACKAGES := bubblewrap crun runc firejail
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl busybox-static \
-	systemd crun runc bubblewrap podman secilc selinux-utils \
+	procps systemd crun runc bubblewrap podman secilc selinux-utils \
 	memcached libmemcached-tools postgresql
 VM_PACKAGES := qemu-system-x86 kmod busybox-static e2fsprogs
 

@@ -40,6 +40,12 @@ class Program:
         return FOLDER / self.name
 
     @property
+    def user(self) -> str:
+        """The system user it runs as; empty where it is none."""
+        name = self.options[self.options.index("--user") + 1] if "--user" in self.options else ""
+        return "" if name.isdecimal() else name
+
+    @property
     def work(self) -> Path:
         """Its working folder, where it has one of its own."""
         return WORK / self.name
