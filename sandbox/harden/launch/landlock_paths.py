@@ -8,14 +8,14 @@ from typing import Final
 
 import msgspec
 
+from harden.errors import KernelError
 from harden.launch.ops import Code
-from harden.launch.symlinks import is_below
+from harden.launch.symlinks import follow, is_below
 from harden.launch.tree import Tree
 from harden.model.sandbox import LandlockRules, View
 
 __all__ = ["resolve_rules"]
 
-_MOST_LINKS: Final = 40
 _ROOT_LINKS: Final = (b"/bin", b"/sbin", b"/lib", b"/lib32", b"/lib64", b"/libx32", b"/var/run", b"/var/lock")
 """Links of the host that distributions have; the minimal view makes its own ones."""
 _SYSTEM: Final = (b"/usr", b"/etc/alternatives")
@@ -39,27 +39,11 @@ def resolve_rules(rules: LandlockRules, tree: Tree) -> LandlockRules:
 
 
 def _follow(path: bytes, made: Mapping[bytes, bytes], writable: tuple[bytes, ...], root: bytes) -> bytes:
-    """`path` as it stands after its known links: path_resolution(7)."""
-    waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
-    at = b""
-    followed = 0
-    while waiting:
-        part = waiting.pop()
-        if part == b"..":
-            at = at.rpartition(b"/")[0]
-            continue
-        step = at + b"/" + part
-        to = made.get(step) or _system_link(step, writable, root)
-        if to is None:
-            at = step
-            continue
-        followed += 1
-        if followed > _MOST_LINKS:
-            return path
-        if to.startswith(b"/"):
-            at = b""
-        waiting += [piece for piece in to.split(b"/") if piece and piece != b"."][::-1]
-    return at or b"/"
+    """`path` as it stands after its known links; as it was where they lead in a circle, which grants nothing."""
+    try:
+        return follow(path, lambda step: made.get(step) or _system_link(step, writable, root))
+    except KernelError:
+        return path
 
 
 def _system_link(path: bytes, writable: tuple[bytes, ...], root: bytes) -> bytes | None:
