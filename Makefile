@@ -10,7 +10,7 @@ NATIVE := sandbox/harden/_native
 
 BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang llvm python3-dev python3-venv
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
-BENCH_PACKAGES := bubblewrap crun runc firejail
+BENCH_PACKAGES := bubblewrap crun runc firejail bpftrace linux-perf
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl busybox-static \
 	procps systemd crun runc bubblewrap podman secilc selinux-utils \
 	memcached libmemcached-tools postgresql

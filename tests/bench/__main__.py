@@ -19,10 +19,10 @@ from tests import recordings
 from tests.bench.measure import Measure, printed_by, seconds_of
 from tests.bench.recording import recording_rows
 from tests.bench.rootless import rootless_rows
+from tests.bench.row import Bar, Row
 from tests.conftest import ROOT, compile_victim
 from tests.e2e.jobs import HARDEN, environment, harden
 
-TURNS = 9
 SPINS = 2_000_000
 
 
@@ -43,7 +43,7 @@ def traced_neighbour(spin: str, folder: Path) -> Measure:
     return measure
 
 
-def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
+def rows(folder: Path) -> list[Row]:
     """Each row: what is measured, what it is compared with, and how to take both figures."""
     spin = str(compile_victim("spin", static=True))
     python, true = sys.executable, "/bin/true"
@@ -54,20 +54,21 @@ def rows(folder: Path) -> list[tuple[str, str, Measure, Measure]]:
         (folder / name).mkdir()
         for number in range(count):
             (folder / name / f"p{number}.profile.toml").write_bytes(profile)
-    run = (str(HARDEN), "run", "-p")
     check = (str(HARDEN), "check", "--policy", "strict")
     bare_spin = printed_by(spin, str(SPINS), cwd=folder)
     one = seconds_of(*check, cwd=folder / "one", statuses=(0, 1))
+    many = seconds_of(*check, cwd=folder / "many", statuses=(0, 1))
+    run = printed_by(str(HARDEN), "run", "-p", "spin.profile.toml", cwd=folder)
     return [
-        ("2 M getppid, recorded", "bare",
-         printed_by(str(HARDEN), "trace", "--name", "spin", "--", spin, str(SPINS), cwd=folder), bare_spin),
-        ("2 M getppid beside a recording", "bare", traced_neighbour(spin, folder), bare_spin),
-        ("2 M getppid, harden run", "bare", printed_by(*run, "spin.profile.toml", cwd=folder), bare_spin),
-        ("harden check, 1 profile", "bare Python", one, seconds_of(python, "-I", "-c", "pass", cwd=folder)),
-        ("harden check, 200 profiles", "1 profile", seconds_of(*check, cwd=folder / "many", statuses=(0, 1)), one),
+        Row("2 M getppid beside a recording", "bare", traced_neighbour(spin, folder), bare_spin),
+        Row("2 M getppid, harden run", "bare", run, bare_spin),
+        Row(
+            "harden check, 1 profile", "bare Python", one, seconds_of(python, "-I", "-c", "pass", cwd=folder), Bar(10.0)
+        ),
+        Row("harden check, 200 profiles", "1 profile", many, one, Bar(20.0)),
         *recording_rows(folder),
         *rootless_rows(folder, spin, bare_spin),
-    ]  # fmt: skip
+    ]
 
 
 def starts(folder: Path) -> list[dict[str, object]]:
@@ -82,11 +83,12 @@ def starts(folder: Path) -> list[dict[str, object]]:
 def main() -> None:
     report: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="harden-bench-") as name:
-        for what, beside, ours, theirs in rows(Path(name)):
-            pairs = [(ours(), theirs()) for _ in range(TURNS)]
+        for row in rows(Path(name)):
+            pairs = [(row.ours(), row.theirs()) for _ in range(row.turns)]
             ratio = statistics.median(mine / other for mine, other in pairs)
-            report.append({"what": what, "beside": beside, "ratio": round(ratio, 2), "pairs": pairs})
-            print(f"{what:40} {ratio:8.2f} x {beside}", flush=True)
+            found = {"what": row.what, "beside": row.beside, "ratio": round(ratio, 2), "pairs": pairs}
+            report.append(found | ({"bar": str(row.bar)} if row.bar else {}))
+            print(f"{row.what:60} {ratio:8.2f} x {row.beside:12} {row.bar or ''}", flush=True)
         report += starts(Path(name))
     target = ROOT / "build/bench.json"
     target.parent.mkdir(exist_ok=True)
