@@ -86,6 +86,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(folder, capfd):
         (("--format", "apparmor", "--parser", "2.0"), "--parser 2.0"),
         (("--format", "seccomp", "--arch", "vax"), "--arch vax"),
         (("--format", "bpf", "--arch", "aarch64"), "bpf takes no --arch"),
+        (("--format", "systemd", "--abstractions"), "systemd takes no --abstractions"),
+        (("--format", "apparmor", "--apparmor-dir", "."), "--apparmor-dir is for --abstractions"),
+        (("--format", "apparmor", "--abstractions", "--apparmor-dir", "."), ". has no abstractions"),
         (("--format", "apparmor", "--children"), "app.recording.json is not there"),
     ],
 )

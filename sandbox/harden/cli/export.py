@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harden.model.arch import Arch
     from harden.model.profile import Profile, Rights
     from harden.model.runtime_calls import Runtime
+    from harden.render.apparmor_library import Library
     from harden.render.formats import Format, Options
 
 __all__ = ["command"]
@@ -35,6 +36,18 @@ __all__ = ["command"]
 @click.option("--arch", metavar="ARCH", help="seccomp: for another architecture than the recorded one: aarch64.")
 @click.option("--children", is_flag=True, help="apparmor: a profile for each program it starts, from the recording.")
 @click.option("--parser", metavar="VERSION", help="apparmor: for apparmor_parser from 3.0 or 4.0 on.  [default: 3.0]")
+@click.option(
+    "--abstractions",
+    is_flag=True,
+    help="apparmor: use AppArmor's abstractions and variables where they cover what was recorded. Each grants more, "
+    "and is said.",
+)
+@click.option(
+    "--apparmor-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="apparmor: where --abstractions reads them.  [default: /etc/apparmor.d]",
+)
 @click.option("--trust", is_flag=True, help="Read a profile that somebody else owns or can write to.")
 def command(
     profile: Path, name: str | None, folder: Path | None, target: Path | None, trust: bool, **asked: Any
@@ -92,13 +105,16 @@ def _options(wanted: list[Format], asked: Mapping[str, Any], profile: Profile, f
 
     for option, value in asked.items():
         if value and not any(option in each.options for each in wanted):
-            raise UsageError(f"{wanted[0].name} takes no --{option}")
+            raise UsageError(f"{wanted[0].name} takes no --{option.replace('_', '-')}")
+    if asked["apparmor_dir"] and not asked["abstractions"]:
+        raise UsageError("--apparmor-dir is for --abstractions alone")
     children = _children(profile, files) if asked["children"] else {}
     return Options(
         runtime=_runtime(asked["runtime"]),
         arch=_arch(asked["arch"]),
         children=children,
         parser=_parser(asked["parser"]),
+        abstractions=_library(asked["apparmor_dir"]) if asked["abstractions"] else None,
     )
 
 
@@ -118,6 +134,13 @@ def _parser(version: str | None) -> tuple[int, int]:
     if version is not None and version not in known:
         raise UsageError(f"--parser {version}: rules are written for {' or '.join(known)}")
     return known[version or "3.0"]
+
+
+def _library(folder: Path | None) -> Library:
+    from harden.kernel.apparmor_files import FOLDER, read_texts
+    from harden.render.apparmor_library import parse_library
+
+    return parse_library(read_texts(folder or FOLDER))
 
 
 def _children(profile: Profile, files: ProfileFiles) -> dict[str, Rights]:

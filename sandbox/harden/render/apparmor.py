@@ -18,8 +18,11 @@ from harden.model.path_text import from_text
 from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation
 from harden.render.ability import has_files, has_network, is_granted, namespaces
+from harden.render.apparmor_abstraction import include_abstractions, with_variables
+from harden.render.apparmor_library import TUNABLES, Library
 from harden.render.apparmor_network import networks, unix
 from harden.render.apparmor_path import expression, quoted_name, quoted_pattern
+from harden.render.apparmor_rule import FileRule
 from harden.render.quoted import Quoted, fill
 from harden.render.rendered import Limit, Rendered
 
@@ -94,10 +97,18 @@ class _File(msgspec.Struct, frozen=True):
     permissions: Quoted
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """What all profiles of one text are written for."""
+
+    parser: tuple[int, int]
+    library: Library | None
+
+
 class _Body(msgspec.Struct, frozen=True):
     """What is between the braces of one profile."""
 
     label: Quoted
+    abstractions: list[Quoted]
     capabilities: list[Quoted]
     rules: list[Quoted]
     files: list[_File]
@@ -131,20 +142,22 @@ def render_apparmor(
     *,
     children: Mapping[str, Rights] = MappingProxyType({}),
     parser: tuple[int, int] = (3, 0),
+    library: Library | None = None,
 ) -> Rendered:
     """The text of an AppArmor profile; `template` is the content of templates/apparmor.j2.
 
-    `children`: by path text of an executable, the rights of a profile that it runs in.
+    `children`: by path text of an executable, the rights of a profile that it runs in. `library`: the abstractions and
+    variables that may be used, each with a warning that says what it grants more; without it, none is.
     """
     own = apparmor_label(profile)
     warnings: list[str] = [f"{own} {_UNATTACHED}"]
     if children:
         warnings.append(_NO_TRANSITION)
     names = _child_names(sorted(children))
-    labels = _Label(own, names)
-    main = _body(quoted_name(own.encode()), profile.rights, labels, None, parser, warnings)
+    labels, asked = _Label(own, names), _Asked(parser, library)
+    main = _body(quoted_name(own.encode()), profile.rights, labels, None, asked, warnings)
     nested = [
-        _body(quoted_name(labels.of(from_text(path)).encode()), rights, labels, from_text(path), parser, warnings)
+        _body(quoted_name(labels.of(from_text(path)).encode()), rights, labels, from_text(path), asked, warnings)
         for path, rights in sorted(children.items())
     ]
     text = fill(
@@ -152,6 +165,7 @@ def render_apparmor(
         {
             "title": Quoted(f"the profile {_UNKNOWN_IN_LABEL.sub('_', profile.name)}"),
             "abi": Quoted("4.0" if parser >= _FOURTH else "3.0"),
+            "tunables": [Quoted(TUNABLES)] if library else [],
             "profiles": [main, *nested],
         },
     )
@@ -169,24 +183,41 @@ def _child_names(paths: list[str]) -> dict[bytes, str]:
 
 
 def _body(
-    name: Quoted, rights: Rights, label: _Label, executable: bytes | None, parser: tuple[int, int], warnings: list[str]
+    name: Quoted, rights: Rights, label: _Label, executable: bytes | None, asked: _Asked, warnings: list[str]
 ) -> _Body:
+    rules = [
+        *networks(rights, warnings),
+        *unix(rights, label.peer),
+        *_namespace_rules(rights, asked.parser, warnings),
+        *_processes(rights, label.peer),
+    ]
+    capabilities = [capability.name.removeprefix("CAP_").lower() for capability in sorted(rights.all_capabilities())]
+    files = tuple(_files(rights, label, executable, warnings))
+    abstractions: tuple[str, ...] = ()
+    if asked.library:
+        others = (*rules, *(f"capability {each}" for each in capabilities))
+        included = include_abstractions(files, asked.library, others)
+        abstractions, files = included.names, included.rules
+        warnings += included.warnings
     return _Body(
         label=name,
-        capabilities=[
-            Quoted(capability.name.removeprefix("CAP_").lower()) for capability in sorted(rights.all_capabilities())
-        ],
-        rules=[
-            *networks(rights, warnings),
-            *unix(rights, label.peer),
-            *_namespace_rules(rights, parser, warnings),
-            *_processes(rights, label.peer),
-        ],
-        files=list(_files(rights, label, executable, warnings)),
+        abstractions=[Quoted(each) for each in abstractions],
+        capabilities=[Quoted(each) for each in capabilities],
+        rules=rules,
+        files=[_written(file, asked.library, warnings) for file in files],
     )
 
 
-def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: list[str]) -> Iterator[_File]:
+def _written(rule: FileRule, library: Library | None, warnings: list[str]) -> _File:
+    path = expression(rule.pattern, suffix=rule.suffix)
+    if library:
+        path, wider = with_variables(rule, library)
+        warnings += wider
+    permissions = f"{rule.permissions} -> {rule.target}" if rule.target else rule.permissions
+    return _File(Quoted("owner " if rule.owner else ""), path, Quoted(permissions))
+
+
+def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: list[str]) -> Iterator[FileRule]:
     wanted: dict[str, frozenset[FileOperation]] = {}
     for pattern, operations in rights.all_files():
         text = _SELF.sub("/proc/@{pid}", pattern.text)
@@ -199,11 +230,16 @@ def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: li
         if FileOperation.UNLINK in operations and FileOperation.READ not in operations:
             warnings.append(f"{text}: may also be read, AppArmor asks for that where a file is renamed")
         made = operations & _MAKES and not operations & _MAY_CHANGE_OWNER
-        owner = Quoted("owner " if made and acts_as_itself else "")
         for suffix, permissions in _forms(operations):
             if permissions and not (text == "/" and not suffix):
-                shown = _transition(permissions, pattern, label, executable)
-                yield _File(owner, expression(pattern, suffix=suffix), shown)
+                shown, target = _transition(permissions, pattern, label, executable)
+                yield FileRule(
+                    pattern=pattern,
+                    suffix=suffix,
+                    permissions=shown,
+                    owner=bool(made) and acts_as_itself,
+                    target=target,
+                )
 
 
 def _acts_as_itself(rights: Rights) -> bool:
@@ -212,13 +248,15 @@ def _acts_as_itself(rights: Rights) -> bool:
     return not names & _ACTS_AS_OTHERS and not is_granted(rights, "setuid", "setreuid", "setresuid", "setfsuid")
 
 
-def _transition(permissions: str, pattern: PathPattern, label: _Label, executable: bytes | None) -> Quoted:
+def _transition(
+    permissions: str, pattern: PathPattern, label: _Label, executable: bytes | None
+) -> tuple[str, Quoted | None]:
     """`ix`, or into the child profile of the executable; a child starts others in their profiles, beside its own."""
     child = label.children.get(pattern.path) if pattern.is_literal else None
     if child is None or pattern.path == executable or "ix" not in permissions:
-        return Quoted(permissions)
+        return permissions, None
     kind, target = ("cx", child) if executable is None else ("px", label.of(pattern.path))
-    return Quoted(f"{permissions.replace('ix', kind)} -> {quoted_name(target.encode())}")
+    return permissions.replace("ix", kind), quoted_name(target.encode())
 
 
 def _namespace_rules(rights: Rights, parser: tuple[int, int], warnings: list[str]) -> Iterator[Quoted]:

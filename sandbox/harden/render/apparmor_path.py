@@ -49,11 +49,18 @@ def _escape(text: bytes) -> str:
     return "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in text)
 
 
-def expression(pattern: PathPattern, *, suffix: str = "") -> Quoted:
-    """The quoted AARE that matches what `pattern` does, with `suffix` (a folder's final slash) after it."""
-    parts = [_escape(token) if isinstance(token, bytes) else _NAMED.get(token, token) for token in pattern.tokens]
+def expression(pattern: PathPattern, *, suffix: str = "", variables: frozenset[str] = frozenset()) -> Quoted:
+    """The quoted AARE that matches what `pattern` does, with `suffix` (a folder's final slash) after it.
+
+    The named parts in `variables` stay as they are: the profile has variables of these names.
+    """
+    parts = [_escape(token) if isinstance(token, bytes) else _part(token, variables) for token in pattern.tokens]
     text = "".join(parts)
     return Quoted(f'"{text if suffix and text.endswith(suffix) else text + suffix}"')
+
+
+def _part(token: str, variables: frozenset[str]) -> str:
+    return token if token in variables else _NAMED.get(token, token)
 
 
 def quoted_name(name: bytes) -> Quoted:

@@ -11,6 +11,7 @@ from harden import shipped
 from harden.model.arch import Arch
 from harden.model.profile import Profile, Rights
 from harden.model.runtime_calls import Runtime
+from harden.render.apparmor_library import Library
 from harden.render.rendered import Limit, Rendered
 
 __all__ = ["FORMATS", "PLAIN", "Format", "Options", "Renderer"]
@@ -27,6 +28,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """By executable that the program starts: the rights of a profile of its own."""
     parser: tuple[int, int] = (3, 0)
     """The version of apparmor_parser that has to take the text."""
+    abstractions: Library | None = None
+    """What AppArmor's own files grant, where their abstractions and variables may be used."""
 
 
 PLAIN: Final = Options()
@@ -48,7 +51,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     load: Callable[[], Renderer]
     options: frozenset[str] = frozenset()
-    """The fields of `Options` that it takes."""
+    """The options of `harden export` that it takes."""
 
     def render(self, profile: Profile, options: Options = PLAIN) -> Rendered:
         """The file, with what the format cannot express of this profile among the warnings."""
@@ -92,7 +95,9 @@ def _apparmor() -> Renderer:
     template = shipped.text("templates/apparmor.j2")
     return Renderer(
         LIMITS,
-        lambda profile, options: render_apparmor(profile, template, children=options.children, parser=options.parser),
+        lambda profile, options: render_apparmor(
+            profile, template, children=options.children, parser=options.parser, library=options.abstractions
+        ),
     )
 
 
@@ -160,7 +165,7 @@ def _selinux() -> Renderer:
 
 _RUNTIME: Final = frozenset({"runtime"})
 _FILTER: Final = frozenset({"arch", "runtime"})
-_APPARMOR: Final = frozenset({"children", "parser"})
+_APPARMOR: Final = frozenset({"abstractions", "apparmor_dir", "children", "parser"})
 
 FORMATS: Final[Mapping[str, Format]] = {
     row.name: row

@@ -10,10 +10,10 @@ import re
 from typing import Final
 
 from harden.check.foreign.apparmor_glob import TooWide, patterns
-from harden.check.foreign.apparmor_text import Statement, StatementKind, statements, words
 from harden.check.foreign.source import Source, WordLocator
 from harden.check.subject import FileGrant, NetworkFacet, NotChecked, Section, Subject, SubjectKind
 from harden.errors import DocumentError, UsageError
+from harden.model.apparmor_text import Statement, StatementKind, statements, words
 from harden.model.capability import Capability
 from harden.model.path_pattern import PathPattern
 from harden.model.recording import FileOperation

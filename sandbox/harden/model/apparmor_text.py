@@ -5,20 +5,34 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from harden.check.foreign.source import Source
 from harden.errors import DocumentError
 
-__all__ = ["Statement", "StatementKind", "statements", "words"]
+__all__ = ["Source", "Statement", "StatementKind", "statements", "words"]
 
 _MOST_STATEMENTS: Final = 50_000
 _LARGEST_DEPTH: Final = 16
 _INCLUDE: Final = re.compile(r"#?include\s+(?:if\s+exists\s+)?(\S.*)")
 _VARIABLE: Final = re.compile(r"(@\{\w+\}|\$\{?\w+\}?)\s*(\+?=)\s*(.*)")
 _WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|((?:\\.|\([^)]*\)|[^\s"])+)', re.DOTALL)
+
+
+class Source(Protocol):
+    """A text with its places."""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+
+    @property
+    def file(self) -> str:
+        """Its name, for messages."""
+
+    def problem(self, offset: int, problem: str, *, hint: str | None = None) -> DocumentError:
+        """The error to raise for what stands at `offset`."""
 
 
 class StatementKind(enum.Enum):
