@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-import json
+import copy
 from typing import Any
 
-import jsonschema
+import kubernetes_validate
+import pytest
 import yaml
 
 from harden.model.profile import Profile
 from harden.render.formats import FORMATS
-from tests.conftest import ROOT
 from tests.recordings import capability, file, profile_of, run, small_profile, socket
-
-SCHEMA = json.loads((ROOT / "tests/data/kubernetes.json").read_text())
+from tests.render.kubernetes_api import check_object
 
 
 def objects(profile: Profile) -> tuple[dict[str, Any], dict[str, Any]]:
     pod, policy = yaml.safe_load_all(FORMATS["kubernetes"].render(profile).content)
     for each in (pod, policy):
-        jsonschema.Draft202012Validator(SCHEMA).validate(each)
+        check_object(each)
     return pod, policy
 
 
 def context(profile: Profile) -> dict[str, Any]:
     found: dict[str, Any] = objects(profile)[0]["spec"]["containers"][0]["securityContext"]
     return found
+
+
+def test_what_no_release_has_is_refused():
+    pod, policy = objects(small_profile())
+    for document, field in (
+        (pod["spec"]["containers"][0]["securityContext"], "seccompProfil"),
+        (policy["spec"], "out"),
+    ):
+        document[field] = {}
+    for each in (pod, policy):
+        with pytest.raises(kubernetes_validate.ValidationError, match="unexpected"):
+            check_object(each)
+    wrong = copy.deepcopy(objects(small_profile())[0])
+    wrong["spec"]["containers"][0]["securityContext"]["runAsUser"] = "root"
+    with pytest.raises(kubernetes_validate.ValidationError, match="not of type"):
+        check_object(wrong)
 
 
 def test_nothing_is_left_to_the_defaults():
