@@ -79,7 +79,7 @@ def attend(
         "cwd": attendance.cwd,
         "output": output,
     }
-    with forwarding(sandbox) as received:
+    with forwarding(sandbox) as received, sandbox.memory_watch() as memory:
         sandbox.open_gate()
         if scenario:
             drive(
@@ -99,6 +99,6 @@ def attend(
                 recorder.begin_serving()
         while not sandbox.poll():
             select.select([sandbox], [], [])
-        outcome = sandbox.wait()
+        outcome = memory.added_to(sandbox.wait())
         by_key = outcome.signal in (signal.SIGINT, signal.SIGQUIT) and scenario is None and os.isatty(0)
         return outcome, bool(received) or by_key

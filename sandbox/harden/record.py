@@ -24,7 +24,6 @@ from harden.model.backend import Backend
 from harden.model.capability import Capability
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
 from harden.model.isolation import Isolation
-from harden.model.outcome import Outcome
 from harden.model.path_text import to_text
 from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
 from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
@@ -228,7 +227,7 @@ def _run(
             interrupted=interrupted,
         ),
         changes=outcome.changes,
-        peaks=_peaks(outcome),
+        peaks=outcome.usage.peaks(),
         perturbation=request.perturbation or "",
         resolve=lambda path: _host_file(path, spec.isolation.rootfs),
     )
@@ -282,18 +281,6 @@ def _mode(path: bytes) -> int:
         return os.lstat(path).st_mode
     except OSError:
         return 0
-
-
-def _peaks(outcome: Outcome) -> dict[str, float]:
-    usage = outcome.usage
-    found = {
-        "elapsed_s": usage.elapsed_s,
-        "cpu_user_s": usage.cpu_user_s,
-        "cpu_system_s": usage.cpu_system_s,
-        "memory_bytes": usage.memory_peak_bytes,
-        "pids": usage.pids_peak,
-    }
-    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _reason_to_keep(run: Run, files: ProfileFiles, *, force: bool) -> str:

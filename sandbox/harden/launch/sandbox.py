@@ -19,9 +19,11 @@ from harden.errors import HardenError, NotExecutable, ProgramNotFound, UsageErro
 from harden.kernel.cgroupfs import Cgroup
 from harden.launch.changes import list_changes
 from harden.launch.commit import commit
+from harden.launch.memory_watch import MemoryWatch
 from harden.launch.ops import Code
 from harden.launch.plan import Plan
 from harden.launch.side_command import Entered, Helper, enter
+from harden.model.control import Control
 from harden.model.outcome import Change, Enforced, Outcome, Usage
 
 __all__ = ["Entered", "Ready", "Sandbox"]
@@ -174,9 +176,6 @@ class Sandbox:
     def _usage(self, end: _Event, elapsed_s: float) -> Usage:
         """What the cgroup counted, for all processes; else what wait4(2) says of the program's own."""
         counted = Usage() if self._cgroup is None else self._cgroup.usage()
-        memory = counted.memory_peak_bytes
-        if memory is None and end.max_rss_kib is not None:
-            memory = end.max_rss_kib * 1024
         user = counted.cpu_user_s
         system = counted.cpu_system_s
         return msgspec.structs.replace(
@@ -184,8 +183,14 @@ class Sandbox:
             elapsed_s=elapsed_s,
             cpu_user_s=end.user_us / 1e6 if user is None and end.user_us is not None else user,
             cpu_system_s=end.system_us / 1e6 if system is None and end.system_us is not None else system,
-            memory_peak_bytes=memory,
+            memory_largest_bytes=None if end.max_rss_kib is None else end.max_rss_kib * 1024,
         )
+
+    def memory_watch(self) -> MemoryWatch:
+        """Looks at the processes' memory where the cgroup does not count it; enter it before the gate is opened."""
+        if self._cgroup is None or Control.MEMORY in self.plan.controllers:
+            return MemoryWatch(None)
+        return MemoryWatch(self._cgroup.payload_fd)
 
     def enter(
         self,

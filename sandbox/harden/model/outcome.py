@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from harden.model.control import Control, Enforcement
+from harden.model.resource_limit import PeakName
 
 __all__ = ["Change", "ChangeKind", "ControlState", "Enforced", "Outcome", "Usage"]
 
@@ -52,11 +53,33 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cpu_user_s: float | None = None
     cpu_system_s: float | None = None
     memory_peak_bytes: int | None = None
+    """Of the cgroup; None where it has no memory controller."""
+    memory_largest_bytes: int | None = None
+    """What the largest process that was waited for had in memory at most (ru_maxrss of getrusage(2))."""
+    memory_tree_bytes: int | None = None
+    """What all processes were seen to have in memory at most (`harden.launch.memory_watch`)."""
     pids_peak: int | None = None
     oom_kills: int | None = None
     """Processes that the kernel killed because the sandbox's memory limit was reached."""
     forks_refused: int | None = None
     """Times that a process or thread could not be made because of the pids limit."""
+
+    def peaks(self) -> dict[str, float]:
+        """`Run.peaks`, as far as they are known here.
+
+        A cgroup that counts memory knows better than looks; where nobody looked, the largest process is not the peak.
+        """
+        memory = self.memory_peak_bytes
+        tree = None if self.memory_tree_bytes is None else max(self.memory_tree_bytes, self.memory_largest_bytes or 0)
+        found = {
+            "elapsed_s": self.elapsed_s,
+            "cpu_user_s": self.cpu_user_s,
+            "cpu_system_s": self.cpu_system_s,
+            PeakName.MEMORY_CGROUP.value: memory,
+            PeakName.MEMORY_TREE.value: tree if memory is None else None,
+            PeakName.PIDS.value: self.pids_peak,
+        }
+        return {name: float(value) for name, value in found.items() if value is not None}
 
     def limits_reached(self) -> tuple[str, ...]:
         """A sentence for each limit of the cgroup that the program ran into."""

@@ -210,7 +210,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     changes: tuple[Change, ...] = ()
     gaps: tuple[Gap, ...] = ()
     peaks: dict[str, float] = {}
-    """Peak use by name (`memory_bytes`, `pids`, `elapsed_s`, `cpu_s`), where it is known."""
+    """Peak use by name, where it is known: `resource_limit.PeakName`, and `elapsed_s`, `cpu_user_s`, `cpu_system_s`."""
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from harden.model.arch import Arch
 from harden.model.syscall import numbers
 from harden.model.syscall_argument import ARGUMENT_ROWS, ArgumentRow
 from harden.trace.calls import CALLS, CallRow, Condition, Kind
+from harden.trace.descriptors import DESCRIPTOR_TRAITS
 from harden.trace.layout import COMBINATIONS, SYSCALLS
 from harden.trace.waits import WAITS, WaitRow
 
@@ -45,7 +46,10 @@ def encode_config(
         calls += _encode_call(call) if call else _encode_wait(wait) if wait else bytes(_CALL.size)
         arguments += _encode_argument(argument) if argument else bytes(_ARGUMENT.size)
         traits.append(
-            (_TRAIT_EXIT if call else 0) | (_TRAIT_ARGUMENTS if argument else 0) | (_TRAIT_WAIT if wait else 0)
+            (_TRAIT_EXIT if call else 0)
+            | (_TRAIT_ARGUMENTS if argument else 0)
+            | (_TRAIT_WAIT if wait else 0)
+            | DESCRIPTOR_TRAITS.get(name, 0)
         )
     header = _HEADER.pack(cgroup_id, seed, combinations, is_ready_told, refusals, 0)
     return header + bytes(calls) + bytes(arguments) + bytes(traits)

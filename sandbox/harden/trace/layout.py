@@ -57,7 +57,7 @@ FLAG_NAMED: Final = 1 << 31
 LOSSES: Final = ("ring_full", "map_full", "no_memory", "tasks", "unreadable", "truncated", "detached", "mappings")
 
 
-STATE: Final = struct.Struct(f"={len(LOSSES)}QQ6IQ")
+STATE: Final = struct.Struct(f"={len(LOSSES)}QQ8IQQ")
 
 
 class State(NamedTuple):
@@ -67,6 +67,10 @@ class State(NamedTuple):
     tasks: int
     """That live now."""
     tasks_peak: int
+    descriptors_peak: int
+    """The highest descriptor that a process had, plus 1."""
+    descriptors_asked: int
+    """The highest soft RLIMIT_NOFILE that a process set itself and that was not just the hard one; 0: none did."""
     unflushed: int
     """Calls that tasks count themselves, as the last `sum_task` found them."""
 
@@ -220,8 +224,8 @@ def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
 def parse_state(section: bytes) -> State:
     """The section's map as it is read: a 32-bit key, then the structure."""
     fields = STATE.unpack_from(section, 4)
-    losses, (tasks, peak, unflushed) = fields[: len(LOSSES)], fields[-3:]
-    return State(dict(zip(LOSSES, losses, strict=True)), tasks, peak, unflushed)
+    losses, (tasks, peak, descriptors, asked, _, unflushed) = fields[: len(LOSSES)], fields[-6:]
+    return State(dict(zip(LOSSES, losses, strict=True)), tasks, peak, descriptors, asked, unflushed)
 
 
 def parse_records(data: bytes) -> Iterator[bytes]:

@@ -50,5 +50,9 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     rings: Mapping[RingKey, int] = {}
     tasks_peak: int = 0
     """Most processes and threads that lived at once."""
+    descriptors_peak: int = 0
+    """The highest descriptor that a process had, plus 1; 0 where that is not seen."""
+    descriptors_asked: int = 0
+    """The highest soft RLIMIT_NOFILE, not just the hard one, that a process set itself; 0: none did."""
     losses: Mapping[str, int] = {}
     """Why something is missing, to how often; see `decode_gaps`."""

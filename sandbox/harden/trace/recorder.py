@@ -203,6 +203,8 @@ class Recorder:
             signals=unpack_entries(SignalKey, bpf.read("signals")),
             rings=unpack_entries(RingKey, bpf.read("rings")),
             tasks_peak=state.tasks_peak,
+            descriptors_peak=state.descriptors_peak,
+            descriptors_asked=state.descriptors_asked,
             losses={name: count for name, count in losses.items() if count},
         )
 

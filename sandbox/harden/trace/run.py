@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 import harden
 from harden.model.outcome import Change
 from harden.model.recording import ExecutableSeen, Gap, GapKind, Host, Run, RunStatus
+from harden.model.resource_limit import PeakName
 from harden.model.workload import Workload
 from harden.trace.decode import (
+    ABI_NATIVE,
     decode_arguments,
     decode_capabilities,
     decode_programs,
@@ -81,8 +83,12 @@ def build_run(
 
 
 def _peaks(observations: Observations) -> dict[str, float]:
-    """What the process tree tells; a cgroup that counts knows better."""
-    return {"pids": float(observations.tasks_peak)} if observations.tasks_peak else {}
+    """What the process tree tells; a cgroup that counts knows better. Calls of other ABIs are not looked into."""
+    found = {PeakName.PIDS: observations.tasks_peak}
+    if all(key.abi == ABI_NATIVE for key in observations.counts):
+        found[PeakName.OPEN_FILES] = observations.descriptors_peak
+        found[PeakName.OPEN_FILES_ASKED] = observations.descriptors_asked
+    return {name.value: float(value) for name, value in found.items() if value}
 
 
 def _with_scripts(

@@ -63,6 +63,12 @@ struct argument_row {
 #define TRAIT_ARGUMENTS 1
 #define TRAIT_EXIT 2
 #define TRAIT_WAIT 4 /* waits for requests; call_row.path is then the position of the number of descriptors */
+#define TRAIT_DESCRIPTOR 8 /* returns a descriptor */
+#define TRAIT_DESCRIPTORS 16 /* may make descriptors without returning them */
+#define TRAIT_SET_LIMIT 32 /* setrlimit */
+#define TRAIT_CHANGE_LIMIT 64 /* prlimit64 */
+#define TRAITS_AT_EXIT                                                                                                 \
+	(TRAIT_EXIT | TRAIT_DESCRIPTOR | TRAIT_DESCRIPTORS | TRAIT_SET_LIMIT | TRAIT_CHANGE_LIMIT)
 
 struct recorder_config {
 	__u64 cgroup;
@@ -216,6 +222,9 @@ struct recorder_state {
 	__u32 is_listening; /* a socket listens */
 	__u32 tasks;       /* recorded processes and threads that live */
 	__u32 tasks_peak;
+	__u32 descriptors_peak; /* the highest number that a process had, plus 1 */
+	__u32 descriptors_asked; /* the highest soft RLIMIT_NOFILE below the hard one that a process set itself */
+	__u64 descriptors_hard; /* the hard RLIMIT_NOFILE that the payload started with */
 	__u64 unflushed; /* calls that sum_task found in tasks, not yet in the map of counts */
 };
 

@@ -3,6 +3,7 @@
 #ifndef HARDEN_PROCESS_H
 #define HARDEN_PROCESS_H
 
+#include "descriptors.h"
 #include "phase.h"
 
 #define CGROUP_DEPTH 32
@@ -127,18 +128,9 @@ static __always_inline void find_loader(struct task_struct *task, struct place *
 		place_of_mapping(found.file, loader);
 }
 
-#define PEAK_TRIES 8
-
 static __always_inline void count_birth(void)
 {
-	__u32 living = __sync_fetch_and_add(&global.tasks, 1) + 1;
-
-	for (int i = 0; i < PEAK_TRIES; i++) {
-		__u32 peak = global.tasks_peak;
-
-		if (living <= peak || __sync_val_compare_and_swap(&global.tasks_peak, peak, living) == peak)
-			return;
-	}
+	raise_peak(&global.tasks_peak, __sync_fetch_and_add(&global.tasks, 1) + 1);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -164,8 +156,11 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		count_birth();
 		if (!global.namespace)
 			global.namespace = (__u64)BPF_CORE_READ(task, cred, user_ns);
-		if (!global.payload)
+		if (!global.payload) {
 			global.payload = task->tgid;
+			see_first_limit(task);
+			see_table();
+		}
 	}
 	find_loader(current, &loader);
 	key.executable = state->executable;
@@ -249,6 +244,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		if (config.refusals)
 			see_kill(task, state->executable);
 		end_process(task, state->executable);
+		see_table();
 		__sync_fetch_and_add(&global.tasks, -1);
 	}
 	return 0;

@@ -105,13 +105,13 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 {
 	long id = call_number(regs);
 	bool is_error = result < 0 && result >= -4095;
-	bool is_read = id >= 0 && id < SYSCALLS && config.traits[row_of(id)] & TRAIT_EXIT;
+	__u8 traits = id >= 0 && id < SYSCALLS ? config.traits[row_of(id)] & TRAITS_AT_EXIT : 0;
 	bool is_refused = 0;
 	struct task_struct *task;
 	struct task_state *state;
 
 	/* Nearly every call ends here: it worked and touched no name. */
-	if (!config.refusals && ((!is_error && !is_read) || id < 0))
+	if (!config.refusals && ((!is_error && !traits) || id < 0))
 		return 0;
 	task = bpf_get_current_task_btf();
 	state = bpf_task_storage_get(&tasks, task, 0, 0);
@@ -124,11 +124,15 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 		if (is_refused)
 			see_refusal(task, state->executable, id, -result);
 	}
-	if ((!is_error && !is_read) || id < 0)
+	if ((!is_error && !traits) || id < 0)
 		return 0;
 	if (is_error)
 		count_error(state, task, id, result);
-	if (!is_read || is_compat(task))
+	if (!traits || is_compat(task))
+		return 0;
+	if (!is_error)
+		see_descriptors(regs, result, traits);
+	if (!(traits & TRAIT_EXIT))
 		return 0;
 	return end_call(regs, state, result, id, is_refused);
 }
