@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := sandbox/harden/_native
 
-BUILD_PACKAGES := gcc libc6-dev linux-libc-dev libseccomp-dev libbpf-dev clang llvm python3-dev python3-venv
+BUILD_PACKAGES := gcc libc6-dev musl-tools linux-libc-dev libseccomp-dev libbpf-dev clang llvm python3-dev python3-venv
 DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
 BENCH_PACKAGES := bubblewrap crun runc firejail bpftrace linux-perf
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl busybox-static \

@@ -122,8 +122,9 @@ def with_tools(folder: Path, *names: str) -> str:
     ("tools", "line"),
     [
         ((), "cc not found: apt-get install gcc"),
-        (("cc", "ld", "as"), "clang not found: apt-get install clang"),
-        (("cc", "ld", "as", "clang"), "llvm-strip not found: apt-get install llvm"),
+        (("cc", "ld", "as"), "musl-gcc not found: apt-get install musl-tools"),
+        (("cc", "ld", "as", "musl-gcc"), "clang not found: apt-get install clang"),
+        (("cc", "ld", "as", "musl-gcc", "clang"), "llvm-strip not found: apt-get install llvm"),
     ],
 )
 def test_a_missing_build_tool_is_one_line_with_its_package(checkout, tmp_path, tools, line):

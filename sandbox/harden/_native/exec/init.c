@@ -215,7 +215,7 @@ _Noreturn void init_main(void)
 	close(run.control[0]);
 	become_root_inside();
 	die_with_supervisor();
-	if (pipe2(run.to_payload, O_CLOEXEC) < 0)
+	if (sys_pipe2(run.to_payload, O_CLOEXEC) < 0)
 		die("pipe2");
 	if (run_stage(STAGE_INIT) < 0)
 		_exit(EXIT_HARDEN);

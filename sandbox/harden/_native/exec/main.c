@@ -1,5 +1,6 @@
 /* harden-exec: carries out one plan. argv[1] is the number of a sealed memfd that holds it. */
 #include "cgroup.h"
+#include "relro.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
@@ -107,6 +108,8 @@ static void close_on_exec(void)
 int main(int argc, char **argv)
 {
 	fill_standard_streams();
+	if (!protect_relocated())
+		refuse("mprotect", errno_name(errno));
 	if (getauxval(AT_SECURE))
 		refuse("harden-exec", "it must not be set-user-id, set-group-id or carry file capabilities");
 	if (argc >= 2 && strcmp(argv[1], "probe") == 0)

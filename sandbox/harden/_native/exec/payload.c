@@ -80,7 +80,7 @@ int op_rlimit(const struct op *op)
 {
 	struct rlimit limit = { .rlim_cur = op->n[1], .rlim_max = op->n[2] };
 
-	return setrlimit((int)op->n[0], &limit) < 0 ? fail("setrlimit") : 0;
+	return sys_prlimit((int)op->n[0], &limit, NULL) < 0 ? fail("prlimit") : 0;
 }
 
 /* The caller's session and terminal are left behind in any case: nothing can be typed into it, and no signal reaches
@@ -200,8 +200,8 @@ int op_gate(const struct op *op)
 int op_close_fds(const struct op *op)
 {
 	(void)op;
-	if (run.original_files.rlim_max && setrlimit(RLIMIT_NOFILE, &run.original_files) < 0)
-		return fail("setrlimit");
+	if (run.original_files.rlim_max && sys_prlimit(RLIMIT_NOFILE, &run.original_files, NULL) < 0)
+		return fail("prlimit");
 	if (sigprocmask(SIG_SETMASK, &run.original_mask, NULL) < 0)
 		return fail("rt_sigprocmask");
 	return close_not_passed() ? 0 : fail("close_range");

@@ -2,8 +2,6 @@
 #include "run.h"
 #include "sys.h"
 
-#include <sys/stat.h>
-
 #ifndef MNT_DETACH
 #define MNT_DETACH 2
 #endif
@@ -13,7 +11,7 @@ uint64_t mount_id(int fd)
 {
 	struct statx status;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID))
+	if (sys_statx(fd, STATX_MNT_ID, &status) < 0 || !(status.stx_mask & STATX_MNT_ID))
 		return 0;
 	return status.stx_mnt_id;
 }

@@ -307,7 +307,7 @@ static void try_namespaces(int count, char **paths)
 	pid_t child;
 	char byte;
 
-	if (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0)
+	if (sys_pipe2(down, O_CLOEXEC) < 0 || sys_pipe2(up, O_CLOEXEC) < 0)
 		return;
 	child = (pid_t)sys_clone3(&args);
 	if (!note(CLONE3, "clone3", child >= 0))

@@ -393,7 +393,7 @@ static void prepare(void)
 	sigaddset(&blocked, SIGTTIN);
 	if (sigprocmask(SIG_BLOCK, &blocked, &run.original_mask) < 0)
 		give_up("rt_sigprocmask");
-	state.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	state.signals = sys_signalfd(&set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (state.signals < 0)
 		give_up("signalfd");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.control) < 0)
@@ -403,14 +403,14 @@ static void prepare(void)
 	run.stops_fd = run.terminals ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	if (run.terminals && run.stops_fd < 0)
 		give_up("eventfd2");
-	if (getrlimit(RLIMIT_NOFILE, &run.original_files) < 0)
-		give_up("getrlimit");
+	if (sys_prlimit(RLIMIT_NOFILE, NULL, &run.original_files) < 0)
+		give_up("prlimit");
 	files = run.original_files;
 	files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
 	if (files.rlim_cur < run.original_files.rlim_cur)
 		files.rlim_cur = run.original_files.rlim_cur;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-		give_up("setrlimit");
+	if (sys_prlimit(RLIMIT_NOFILE, &files, NULL) < 0)
+		give_up("prlimit");
 	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && !watch_parent())
 		give_up("pidfd_open");
 	if (!readback_remember())

@@ -7,12 +7,16 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <linux/stat.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <linux/close_range.h>
 #include <unistd.h>
+
+#define KERNEL_SIGSET 8 /* bytes of a set of signals, of which a sigset_t is longer */
 
 #ifndef LANDLOCK_SCOPE_SIGNAL
 struct harden_landlock_ruleset {
@@ -71,6 +75,28 @@ static inline int sys_pivot_root(const char *new_root, const char *put_old)
 static inline int sys_umount2(const char *path, int flags)
 {
 	return (int)syscall(SYS_umount2, path, flags);
+}
+
+/* Not the C library's for these three: where the kernel has none, it has its own way; what a filter hides is to be
+ * named. */
+static inline int sys_pipe2(int ends[2], int flags)
+{
+	return (int)syscall(SYS_pipe2, ends, flags);
+}
+
+static inline int sys_signalfd(const sigset_t *set, int flags)
+{
+	return (int)syscall(SYS_signalfd4, -1, set, KERNEL_SIGSET, flags);
+}
+
+static inline int sys_prlimit(int resource, const struct rlimit *next, struct rlimit *last)
+{
+	return (int)syscall(SYS_prlimit64, 0, resource, next, last);
+}
+
+static inline int sys_statx(int fd, unsigned mask, struct statx *status)
+{
+	return (int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, mask, status);
 }
 
 static inline int sys_pidfd_open(pid_t pid)

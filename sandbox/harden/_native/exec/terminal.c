@@ -33,8 +33,10 @@ static struct {
 	bool attended; /* raw, and relayed */
 	bool inside;   /* the payload is its terminal's foreground job */
 	struct termios original;
-	struct buffer inward, outward;
 } state = { .in = -1, .out = -1, .master = -1, .slave = -1 };
+
+/* Apart from what is not zero at the start: this takes no room in the program. */
+static struct buffer inward, outward;
 
 static bool is_empty(const struct buffer *buffer)
 {
@@ -201,12 +203,12 @@ void terminal_poll(struct pollfd files[TERMINAL_FILES])
 		return;
 	/* With no event asked for, a hang-up is still told. */
 	files[0].fd = state.in;
-	files[0].events = state.attended && is_empty(&state.inward) ? POLLIN : 0;
-	files[1].fd = is_empty(&state.outward) ? -1 : state.out;
+	files[0].events = state.attended && is_empty(&inward) ? POLLIN : 0;
+	files[1].fd = is_empty(&outward) ? -1 : state.out;
 	files[1].events = POLLOUT;
-	if (!is_empty(&state.inward))
+	if (!is_empty(&inward))
 		out |= POLLOUT;
-	if (is_empty(&state.outward))
+	if (is_empty(&outward))
 		out |= POLLIN;
 	files[2].fd = out ? state.master : -1;
 	files[2].events = out;
@@ -241,7 +243,7 @@ static size_t write_limit(void)
 
 static void take_keys(void)
 {
-	if (fill(&state.inward, state.in))
+	if (fill(&inward, state.in))
 		return;
 	if (in_foreground()) {
 		hang_up();
@@ -255,10 +257,10 @@ static void take_keys(void)
 void terminal_move(const struct pollfd files[TERMINAL_FILES])
 {
 	if (files[2].revents & POLLIN)
-		fill(&state.outward, state.master);
+		fill(&outward, state.master);
 	if (files[2].revents & POLLOUT)
-		empty(&state.inward, state.master, BUFFER);
-	if (files[1].revents && !empty(&state.outward, state.out, write_limit()))
+		empty(&inward, state.master, BUFFER);
+	if (files[1].revents && !empty(&outward, state.out, write_limit()))
 		/* A terminal that cannot be written to has hung up. */
 		hang_up();
 	else if (files[0].revents & POLLIN)
@@ -284,13 +286,13 @@ static void flush_outward(int signals, int wait_ms)
 	while (state.master >= 0 && state.out >= 0) {
 		struct pollfd files[] = { { .fd = state.out, .events = POLLOUT }, { .fd = signals, .events = POLLIN } };
 
-		if (is_empty(&state.outward) && (!fill(&state.outward, state.master) || is_empty(&state.outward)))
+		if (is_empty(&outward) && (!fill(&outward, state.master) || is_empty(&outward)))
 			return;
 		if (poll(files, 2, wait_ms) == 0)
 			return;
 		if (files[1].revents & POLLIN && must_end(signals))
 			return;
-		if (files[0].revents && !empty(&state.outward, state.out, write_limit()))
+		if (files[0].revents && !empty(&outward, state.out, write_limit()))
 			return;
 	}
 }

@@ -116,17 +116,3 @@ bool text_write(const struct text *text, int fd)
 	}
 	return true;
 }
-
-const char *errno_name(int number)
-{
-	const char *name = strerrorname_np(number);
-
-	return name ? name : "unknown errno";
-}
-
-const char *errno_sentence(int number)
-{
-	const char *sentence = strerrordesc_np(number);
-
-	return sentence ? sentence : "";
-}
