@@ -41,6 +41,7 @@ from harden.model.widening import Widening
 from harden.model.workload import Workload
 from harden.render.landlock import landlock_rules
 from harden.render.sandbox_paths import SandboxPaths, sandbox_paths
+from harden.stored_options import HOST_NAME, Given, joined_binds, joined_isolation, restored, restored_binds
 
 __all__ = ["Prepared", "enforcement", "load", "locate", "sandbox_spec"]
 
@@ -65,11 +66,16 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     binds: tuple[Bind, ...] = ()
     cwd: bytes | None = None
     user: tuple[int | None, int | None] = (None, None)
-    hostname: str = "harden"
+    hostname: str | None = None
     isolation: Isolation = Isolation()
 
+    @property
+    def given(self) -> Given:
+        """What is added to stored options."""
+        return Given(binds=self.binds, isolation=self.isolation)
+
     def apply(self, spec: SandboxSpec) -> SandboxSpec:
-        """`spec` with what was given."""
+        """`spec` with what was given, but for the isolation, which it has already."""
         given = {
             "network": self.network,
             "user_namespace": self.user_namespace,
@@ -77,12 +83,11 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
             "cwd": self.cwd,
             "uid": self.user[0],
             "gid": self.user[1],
+            "hostname": self.hostname,
         }
         return msgspec.structs.replace(
             spec,
-            binds=(*spec.binds, *self.binds),
-            hostname=self.hostname,
-            isolation=self.isolation,
+            binds=joined_binds(spec.binds, self.given),
             **{name: value for name, value in given.items() if value is not None},
         )
 
@@ -124,7 +129,11 @@ def enforcement(
     if apparmor is not None:
         asked = profile.controls | {Control.APPARMOR: Requirement.REQUIRED}
         profile = msgspec.structs.replace(profile, controls=asked)
-    paths, (rules, narrowest) = sandbox_paths(profile), landlock_rules(profile)
+    overrides = overrides or Overrides()
+    isolation = joined_isolation(restored(profile.workload.isolation), overrides.given)
+    empty = tuple(mount.target for mount in isolation.tmpfs)
+    paths = sandbox_paths(profile, (*empty, *(mount.target for mount in isolation.overlays)))
+    rules, narrowest = landlock_rules(profile, empty)
     features = probe()
     spec = sandbox_spec(
         profile,
@@ -136,10 +145,9 @@ def enforcement(
         allow_degraded=allow_degraded,
         extra_binds=extra_binds,
         apparmor=confinement(profile, features, name=apparmor, load=not dry),
-        rootfs=overrides.isolation.rootfs if overrides else None,
+        isolation=isolation,
     )
-    if overrides is not None:
-        spec = overrides.apply(spec)
+    spec = overrides.apply(spec)
     _check_rootfs(spec, folder)
     guarded = guards(folder, spec, also=reports, make_missing=not dry)
     planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features)
@@ -208,12 +216,12 @@ def sandbox_spec(
     allow_degraded: frozenset[Control],
     extra_binds: tuple[Bind, ...] = (),
     apparmor: AppArmorLabel | None = None,
-    rootfs: bytes | None = None,
+    isolation: Isolation,
 ) -> SandboxSpec:
     """The sandbox in which `profile` and nothing else is granted."""
     workload, rights = profile.workload, profile.rights
     requirements = {**DEFAULT_REQUIREMENTS, **profile.controls}
-    program, argv = _program(workload, command, environment, rootfs)
+    program, argv = _program(workload, command, environment, isolation.rootfs)
     return SandboxSpec(
         program=program,
         argv=argv,
@@ -224,13 +232,7 @@ def sandbox_spec(
         user_namespace=workload.user_namespace,
         uid=workload.uid,
         gid=workload.gid,
-        binds=(
-            *(
-                Bind(source=from_text(bind.source), target=from_text(bind.target), writable=bind.writable)
-                for bind in workload.binds
-            ),
-            *extra_binds,
-        ),
+        binds=(*restored_binds(workload.binds), *extra_binds),
         visible=(*paths.visible, *(path for path in paths.looked_at if not os.path.isdir(path))),
         writable=paths.writable,
         outlines=tuple(path for path in paths.looked_at if os.path.isdir(path)),
@@ -240,6 +242,8 @@ def sandbox_spec(
         landlock=landlock if requirements[Control.LANDLOCK] is not Requirement.OFF else None,
         timeout_s=timeout_s,
         apparmor=apparmor,
+        hostname=workload.isolation.hostname or HOST_NAME,
+        isolation=isolation,
         requirements=profile.controls,
         allow_degraded=allow_degraded,
     )

@@ -18,6 +18,7 @@ from harden.enforce import enforcement
 from harden.errors import HardenError
 from harden.kernel.host import native_arch
 from harden.launch.spawn import start
+from harden.launch.symlinks import resolve
 from harden.model.arch import Arch
 from harden.model.control import Control
 from harden.model.path_text import from_text
@@ -84,7 +85,7 @@ def probe_profile(
 ) -> ProbeReport:
     """Run the prober under `profile`; HardenError when it could not finish."""
     # A mount point may not be a symbolic link: what the kernel would execute is replaced.
-    program = os.path.realpath(from_text(profile.workload.program))
+    program = _without_links(from_text(profile.workload.program), from_text(profile.workload.isolation.rootfs))
     ready = enforcement(
         profile,
         folder=folder,
@@ -106,6 +107,13 @@ def probe_profile(
             hint="the profile does not even let it write its report; `harden show` tells what it grants",
         )
     return ProbeReport(profile=profile.name, actions=parse_report(lines[:-1], profile.rights), notes=ready.notes)
+
+
+def _without_links(program: bytes, rootfs: bytes) -> bytes:
+    if not rootfs:
+        return os.path.realpath(program)
+    found = resolve(program, rootfs)
+    return program if found is None else found.path
 
 
 def parse_report(lines: Iterable[str], rights: Rights) -> tuple[Action, ...]:

@@ -29,8 +29,9 @@ from harden.model.recording import Completeness, GapKind, Recording, Run, RunSta
 from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
 from harden.model.scenario import Perturbation, Scenario
 from harden.model.scenario import Ready as Readiness
-from harden.model.workload import StoredBind, Workload
+from harden.model.workload import Workload
 from harden.profile_source import generate_from
+from harden.stored_options import HOST_NAME, stored, stored_binds
 from harden.trace import Progress, build_run
 from harden.trace.executables import build_id, digest
 
@@ -73,7 +74,7 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     cwd: str
     uid: int | None = None
     gid: int | None = None
-    hostname: str = "harden"
+    hostname: str | None = None
     isolation: Isolation = Isolation()
     timeout_s: float | None = None
     scenario: Scenario | None = None
@@ -168,7 +169,7 @@ def _spec(request: TraceRequest, program: str) -> SandboxSpec:
         gid=request.gid,
         binds=request.binds,
         capabilities=frozenset(int(capability) for capability in request.capabilities),
-        hostname=request.hostname,
+        hostname=request.hostname or HOST_NAME,
         isolation=request.isolation,
         timeout_s=request.timeout_s,
         commit=os.fsencode(request.commit) if request.commit else None,
@@ -260,11 +261,9 @@ def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
         network=request.network,
         user_namespace=request.user_namespace,
         view=request.view,
-        binds=tuple(
-            StoredBind(source=to_text(bind.source), target=to_text(bind.target), writable=bind.writable)
-            for bind in request.binds
-        ),
+        binds=stored_binds(request.binds),
         capabilities=tuple(sorted(Capability(number).name for number in spec.capabilities)),
+        isolation=stored(request.isolation, request.hostname),
         scenario=to_text(os.fsencode(request.scenario_path)),
     )
 

@@ -93,7 +93,9 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
         assert observations is not None
         run = _run_of(self.profile, ending, observations)
         enforced = ending.outcome.enforced if ending.outcome else None
-        on_host = frozenset(path for path in hidden_candidates(run, self.history) if os.path.lexists(from_text(path)))
+        rootfs = from_text(self.profile.workload.isolation.rootfs)
+        hidden = hidden_candidates(run, self.history)
+        on_host = frozenset(path for path in hidden if os.path.lexists(rootfs + from_text(path)))
         return Verification(
             profile=self.profile.name,
             digest=profile_digest(self.profile),

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.jobs import HARDEN
-from tests.sandboxes import features
+from tests.sandboxes import NOBODY, features
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
 
 
+ANY = -1
+
+
 def harden(*arguments: str, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in `cwd`, with a secret in its environment, and expect `status`."""
+    """Run the installed command in `cwd`, with a secret in its environment, and expect `status`, or ANY."""
     done = subprocess.run(
         [str(HARDEN), *arguments],
         cwd=cwd,
@@ -27,7 +31,7 @@ def harden(*arguments: str, cwd: Path, status: int = 0) -> subprocess.CompletedP
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    assert done.returncode == status, f"harden {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    assert status in (done.returncode, ANY), f"harden {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
     return done
 
 
@@ -76,6 +80,62 @@ def test_a_run_may_differ_from_its_workload(traced: Path, tmp_path: Path) -> Non
     assert "/usr" in lines
     assert (tmp_path / "scratch/x").read_text() == "x\n"
     assert (tmp_path / "scratch/x").stat().st_uid == 33
+
+
+def test_a_run_has_what_its_trace_was_given(traced: Path, tmp_path: Path) -> None:
+    lines = harden("run", cwd=traced).stdout.split("\n")
+    assert lines[:4] == ["box", "0 5", "64", "env:"]
+    assert lines[-2] == "done"
+    assert "--tmpfs /scratch:1048576" in harden("show", "app.profile.toml", cwd=traced).stdout
+    verified = json.loads(harden("verify", "--json", cwd=traced, status=ANY).stdout)
+    assert (verified["denials"], verified["failure"]) == ([], "")
+    said = harden("export", "app.profile.toml", "--format", "podman", cwd=traced).stderr
+    assert "left out, give the consumer's own: --hostname box --rlimit nofile=64:64 --tmpfs /scratch:1048576" in said
+    (tmp_path / "old.profile.toml").write_text(
+        (traced / "app.profile.toml").read_text().replace("groups = [5]\n", "").replace("soft = 64", "soft = 63")
+    )
+    grown = harden("diff", str(tmp_path / "old.profile.toml"), "app.profile.toml", cwd=traced, status=1).stdout
+    assert "group 5" in grown
+    assert "rlimit nofile 64" in grown
+    gate = ("check", "app.profile.toml", "--baseline", str(tmp_path / "old.profile.toml"), "--policy", "minimal")
+    found = harden(*gate, "--format", "json", cwd=traced, status=ANY).stdout
+    assert "group 5 is new since" in found
+
+
+def test_each_of_them_shows_its_effect_again(tmp_path: Path) -> None:
+    """As root: a device, another user, a bind of the host and a folder to work in."""
+    (tmp_path / "both").mkdir()
+    os.chown(tmp_path / "both", 33, 44)
+    device = ("--device", "/dev/kmsg:r")
+    script = (
+        "id -u; id -g; id -G; pwd; stat -c %t:%T:%u /dev/kmsg; echo here > /both/file; cat /both/file; "
+        "hostname; echo $GREETING"
+    )
+    given = (
+        *device, "--bind", "both:/both:rw", "--user", "33:44", "--groups", "7", "--cwd", "/usr",
+        "--env", "GREETING=hi", "--hostname", "box",
+    )  # fmt: skip
+    expected = ["33", "44", "44 7", "/usr", "1:b:33", "here", "box", "hi"]
+    first = harden("trace", "--name", "app", "--out", "out", *given, "--", "/bin/sh", "-c", script, cwd=tmp_path)
+    assert first.stdout.splitlines() == expected
+    (tmp_path / "both/file").unlink()
+    again = harden("run", "-p", "out/app.profile.toml", cwd=tmp_path)
+    assert again.stdout.splitlines() == expected
+    assert (tmp_path / "both/file").read_text() == "here\n"
+    report = json.loads(harden("probe", "-p", "out/app.profile.toml", "--json", cwd=tmp_path).stdout)
+    assert all(action["result"] == "allowed" for action in report["actions"] if action["id"].startswith("twin-"))
+
+
+@pytest.mark.requires("nobody")
+def test_an_ordinary_users_options_are_kept_too() -> None:
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(HARDEN)]
+    script = "hostname; ulimit -Sn; echo x > /srv/x; cat /srv/x"
+    options = ["--tmpfs", "/srv:1M", "--hostname", "box", "--rlimit", "nofile=64"]
+    with tempfile.TemporaryDirectory(prefix="harden-options-", dir="/var/tmp") as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        for command in (["trace", "--name", "app", *options, "--", "/bin/sh", "-c", script], ["run"]):
+            ended = subprocess.run([*become, *command], cwd=folder, capture_output=True, text=True, check=False)
+            assert ended.stdout == "box\n64\nx\n", ended.stderr
 
 
 def test_the_plan_says_all_of_it(traced: Path) -> None:
@@ -161,8 +221,13 @@ def test_another_root_file_system_is_traced_and_run(tmp_path: Path) -> None:
     assert f"changed only in the program's copy of the files: {root}/data/new (created)" in ended.stderr
     profile = (tmp_path / "app.profile.toml").read_text()
     assert '"/srv/name" = ' in profile
-    assert harden("run", "--rootfs", "root", cwd=tmp_path).stdout == "inside\n"
+    assert harden("run", cwd=tmp_path).stdout == "inside\n"
     assert (root / "data/new").read_text() == "y\n"
+    (root / "data/new").unlink()
+    assert harden("run", "--rootfs", "root", cwd=tmp_path).stdout == "inside\n"
+    verified = json.loads(harden("verify", "--json", cwd=tmp_path, status=ANY).stdout)
+    assert (verified["denials"], verified["failure"]) == ([], "")
+    assert json.loads(harden("probe", "--json", cwd=tmp_path).stdout)["actions"]
     inner = harden("trace", "--name", "app", "--rootfs", "..", "--out", "root", *command, cwd=tmp_path, status=127)
     assert inner.stdout == ""
     (root / "app.profile.toml").write_text(profile)

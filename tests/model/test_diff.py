@@ -47,6 +47,47 @@ GROWN = [
         RightKind.WORKLOAD,
         "bind /a at /b writable",
     ),
+    *(
+        (profile(workload={"isolation": old}), profile(workload={"isolation": new}), RightKind.WORKLOAD, right)
+        for old, new, right in (
+            ({}, {"devices": [{"path": "/dev/kvm", "access": "rw"}]}, "device /dev/kvm rw"),
+            (
+                {"devices": [{"path": "/dev/kvm", "access": "r"}]},
+                {"devices": [{"path": "/dev/kvm", "access": "rw"}]},
+                "device /dev/kvm w",
+            ),
+            ({}, {"rootfs": "/srv/root"}, "rootfs /srv/root"),
+            ({"rootfs": "/srv/root"}, {}, "rootfs /srv/root gone: the host's own"),
+            ({}, {"overlays": [{"lower": "/etc", "target": "/copy"}]}, "overlay /etc at /copy"),
+            ({"overlays": [{"lower": "/etc", "target": "/etc"}]}, {}, "nothing mounted at /etc any more"),
+            ({"tmpfs": [{"target": "/etc"}]}, {}, "nothing mounted at /etc any more"),
+            ({}, {"tmpfs": [{"target": "/a"}]}, "tmpfs /a"),
+            ({"tmpfs": [{"target": "/a", "size": 5}]}, {"tmpfs": [{"target": "/a", "size": 6}]}, "tmpfs /a of 6 bytes"),
+            ({"groups": [5]}, {"groups": [5, 6]}, "group 6"),
+            ({"rlimits": [{"name": "nofile", "soft": 5, "hard": 5}]}, {}, "rlimit nofile unlimited"),
+            (
+                {"rlimits": [{"name": "nofile", "soft": 5, "hard": 5}]},
+                {"rlimits": [{"name": "nofile", "soft": 5, "hard": 6}]},
+                "rlimit nofile 5",
+            ),
+            ({}, {"rlimits": [{"name": "core", "soft": 1, "hard": 1}]}, "rlimit core 1"),
+            ({"memory": 5}, {}, "memory without a limit, was 5"),
+            ({"memory": 5}, {"memory": 6}, "memory 6, was 5"),
+            ({"pids": 5}, {"pids": 6}, "pids 6, was 5"),
+            ({"cpuset": "0-1"}, {"cpuset": "1-2"}, "cpuset 1-2, was 0-1"),
+            (
+                {"io": [{"path": "/d", "rbps": 5, "wbps": 5}]},
+                {"io": [{"path": "/d", "rbps": 5}]},
+                "io /d wbps without a limit, was 5",
+            ),
+        )
+    ),
+    (
+        profile(workload={"binds": [{"source": "/empty", "target": "/etc"}]}),
+        profile(),
+        RightKind.WORKLOAD,
+        "nothing mounted at /etc any more",
+    ),
 ]
 
 
@@ -70,6 +111,19 @@ def test_growth(old, new, kind, right):
         (profile(), profile(controls={"apparmor": "required"})),
         (profile(workload={"network": "host"}), profile()),
         (profile(), profile(generated={"runs": ["b" * 12]})),
+        (profile(), profile(workload={"isolation": {"memory": 5, "pids": 5, "cpuset": "0", "hostname": "box"}})),
+        (
+            profile(workload={"isolation": {"memory": 5, "cpuset": "0-3"}}),
+            profile(workload={"isolation": {"memory": 4, "cpuset": "1,3"}}),
+        ),
+        (
+            profile(workload={"isolation": {"devices": [{"path": "/dev/kvm", "access": "rw"}], "groups": [5]}}),
+            profile(),
+        ),
+        (
+            profile(workload={"isolation": {"tmpfs": [{"target": "/a", "size": 5}]}}),
+            profile(workload={"isolation": {"tmpfs": [{"target": "/a", "size": 4}]}}),
+        ),
     ],
 )
 def test_no_growth(old, new):

@@ -40,7 +40,7 @@ _OPTIONS: Final = (
         "--overlay", multiple=True, metavar="LOWER:DST", help="A copy-on-write view of a host folder, gone at the end."
     ),
     click.option("--rootfs", metavar="DIR", help="Use the file system in this folder as root, copy on write."),
-    click.option("--hostname", default="harden", show_default=True, help="The host name inside."),
+    click.option("--hostname", help="The host name inside.  [default: harden]"),
     click.option(
         "--rlimit", multiple=True, metavar="NAME=SOFT[:HARD]", help="A limit of setrlimit(2), such as nofile=64."
     ),

@@ -6,13 +6,12 @@ import math
 import os
 import re
 import resource
-import stat
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from harden.errors import UsageError
-from harden.model.limit import DeviceRule, IoLimit, Limits, Rlimit
+from harden.kernel.device import device_rule, disk_of
+from harden.model.limit import RLIMIT_NAMES, DeviceRule, IoLimit, Limits, Rlimit
 
 __all__ = [
     "parse_cpus",
@@ -33,11 +32,6 @@ _LEAST_CPUS: Final = 0.01
 _MOST_CPUS: Final = 8192
 _MOST_PIDS: Final = 4194303
 _INFINITY: Final = 2**64 - 1
-_RLIMITS: Final = {
-    name.removeprefix("RLIMIT_").lower(): getattr(resource, name)
-    for name in dir(resource)
-    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"
-}
 
 
 def parse_size(option: str, text: str) -> int:
@@ -95,22 +89,6 @@ def parse_cpuset(text: str | None) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
-def _disk(option: str, path: str) -> tuple[int, int]:
-    """The whole disk that `path` is, is a partition of, or lies on: only whole disks are limited (blk-throttle)."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise UsageError(f"{option}: stat({path!r}): {error.strerror}", hint="name a disk, such as /dev/sda") from None
-    device = status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_dev
-    folder = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
-    if not folder.exists():
-        raise UsageError(f"{option}: {path} is on no disk of its own", hint="name a disk, such as /dev/sda")
-    if (folder / "partition").exists():
-        folder = folder.resolve().parent
-    major, minor = (folder / "dev").read_text().strip().split(":")
-    return int(major), int(minor)
-
-
 def parse_io(text: str) -> IoLimit:
     """DEVICE:rbps=…,wbps=…,riops=…,wiops=…; each limit may be left out, one has to be there."""
     path, _, words = text.rpartition(":")
@@ -124,8 +102,8 @@ def parse_io(text: str) -> IoLimit:
         rates[name] = parse_size("--io", value)
         if rates[name] == 0:
             raise UsageError(f"--io {text!r}: {name}=0 would stop the program for ever", hint="give at least 1")
-    major, minor = _disk("--io", path)
-    return IoLimit(major=major, minor=minor, **rates)
+    major, minor = disk_of("--io", path)
+    return IoLimit(major=major, minor=minor, path=os.fsencode(os.path.abspath(path)), **rates)
 
 
 def parse_device(text: str) -> DeviceRule:
@@ -133,22 +111,7 @@ def parse_device(text: str) -> DeviceRule:
     path, colon, access = text.rpartition(":")
     if not colon or not access or set(access) - set("rwm"):
         path, access = text, "rw"
-    path = os.path.realpath(path)
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise UsageError(f"--device {text!r}: stat({path!r}): {error.strerror}") from None
-    if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
-        raise UsageError(f"--device {text!r}: {path} is not a device", hint="--bind shows files and folders")
-    return DeviceRule(
-        path=os.fsencode(path),
-        character=stat.S_ISCHR(status.st_mode),
-        major=os.major(status.st_rdev),
-        minor=os.minor(status.st_rdev),
-        read="r" in access,
-        write="w" in access,
-        make="m" in access,
-    )
+    return device_rule(f"--device {text!r}", path, access)
 
 
 def _rlimit_value(text: str, option: str) -> int:
@@ -159,16 +122,16 @@ def parse_rlimit(text: str) -> Rlimit:
     """NAME=SOFT[:HARD], names and units of setrlimit(2); HARD is SOFT when it is left out."""
     name, equals, values = text.partition("=")
     name = name.lower().removeprefix("rlimit_")
-    if not equals or name not in _RLIMITS:
+    if not equals or name not in RLIMIT_NAMES:
         raise UsageError(
-            f"--rlimit {text!r}: expected NAME=SOFT[:HARD]", hint=f"NAME is one of {', '.join(sorted(_RLIMITS))}"
+            f"--rlimit {text!r}: expected NAME=SOFT[:HARD]", hint=f"NAME is one of {', '.join(sorted(RLIMIT_NAMES))}"
         )
     first, colon, second = values.partition(":")
     soft = _rlimit_value(first, f"--rlimit {name}")
     hard = _rlimit_value(second, f"--rlimit {name}") if colon else soft
     if soft > hard:
         raise UsageError(f"--rlimit {text!r}: the soft limit is above the hard one", hint=f"--rlimit {name}={first}")
-    return Rlimit(name=name, resource=_RLIMITS[name], soft=soft, hard=hard)
+    return Rlimit(name=name, resource=getattr(resource, f"RLIMIT_{name.upper()}"), soft=soft, hard=hard)
 
 
 def parse_limits(

@@ -80,7 +80,7 @@ def command(
     user: str | None,
     die_with_parent: bool,
     isolation: Isolation,
-    hostname: str,
+    hostname: str | None,
     clear_env: bool,
     environment: tuple[str, ...],
     timeout: float | None,

@@ -6,6 +6,7 @@ from harden.cli import output
 from harden.model.control import DEFAULT_REQUIREMENTS
 from harden.model.origin import Origin
 from harden.model.profile import Profile
+from harden.render.isolation_text import isolation_options
 
 __all__ = ["show_profile"]
 
@@ -16,6 +17,10 @@ def show_profile(profile: Profile) -> None:
     output.line(f"profile {profile.name}: {' '.join(workload.argv)}")
     generated = profile.generated
     output.line(f"  from {len(generated.runs)} run(s), {generated.completeness}: {' '.join(generated.runs)}")
+    for bind in workload.binds:
+        output.line(f"  --bind {bind.source}:{bind.target}{':rw' if bind.writable else ''}")
+    for option in isolation_options(workload.isolation):
+        output.line(f"  {option}")
     for text in generated.notes:
         output.line(f"  note: {text}")
     for title, by_origin in (

@@ -120,7 +120,7 @@ def command(
     force: bool,
     as_json: bool,
     isolation: Isolation,
-    hostname: str,
+    hostname: str | None,
     clear_env: bool,
     command_line: tuple[str, ...],
 ) -> int:

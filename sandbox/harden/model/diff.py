@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from harden.model.control import DEFAULT_REQUIREMENTS, Requirement
+from harden.model.isolation_growth import isolation_growth
 from harden.model.network_rule import NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import Profile, Rights, render_file_rights
@@ -196,3 +197,5 @@ def _workload(old: Profile, new: Profile) -> Iterator[RightChange]:
             risk = Risk(6 if bind.writable else 4, "shows a part of the host")
             right = f"bind {bind.source} at {bind.target}{' writable' if bind.writable else ''}"
             yield _change(RightKind.WORKLOAD, right, risk, rule="binds")
+    for right, rule, risk in isolation_growth(before, after):
+        yield _change(RightKind.WORKLOAD, right, risk, rule=rule)

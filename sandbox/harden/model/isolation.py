@@ -24,7 +24,7 @@ class OverlayMount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Isolation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything here belongs to one start of a program: no profile stores it."""
+    """What a command line asks for. Profiles keep it as `StoredIsolation`, but for what belongs to one start."""
 
     limits: Limits = Limits()
     rlimits: tuple[Rlimit, ...] = ()

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from harden.model.control import Control
 
-__all__ = ["DeviceRule", "IoLimit", "LimitFile", "Limits", "Rlimit"]
+__all__ = ["RLIMIT_NAMES", "DeviceRule", "IoLimit", "LimitFile", "Limits", "Rlimit"]
+
+RLIMIT_NAMES: Final = frozenset(
+    {
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    }
+)
+"""The limits of setrlimit(2), without RLIMIT_ and in small letters."""
 
 _PERIOD_US = 100_000
 """The kernel's own default period of cpu.max."""
@@ -23,6 +46,8 @@ class IoLimit(msgspec.Struct, frozen=True, kw_only=True, order=True):
     wbps: int | None = None
     riops: int | None = None
     wiops: int | None = None
+    path: bytes = b""
+    """How the disk was named."""
 
     def render(self) -> str:
         """The line of io.max."""

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
+from harden.model.stored_isolation import NO_ISOLATION, StoredIsolation
 
 __all__ = ["MASK", "StoredBind", "Workload"]
 
@@ -48,5 +49,6 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     binds: tuple[StoredBind, ...] = ()
     capabilities: tuple[str, ...] = ()
     """Held while it was recorded, CAP_* names."""
+    isolation: StoredIsolation = NO_ISOLATION
     scenario: str = ""
     """Path text of the scenario file that drove it, as given."""

@@ -12,6 +12,7 @@ from harden.model.arch import Arch
 from harden.model.profile import Profile, Rights
 from harden.model.runtime_calls import Runtime
 from harden.render.apparmor_library import Library
+from harden.render.isolation_text import isolation_options
 from harden.render.rendered import Limit, Rendered
 
 __all__ = ["FORMATS", "PLAIN", "Format", "Options", "Renderer"]
@@ -68,6 +69,9 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
         renderer = self.load()
         rendered = renderer.render(profile, options)
         limits = tuple(f"cannot express: {limit.text}" for limit in renderer.limits if limit.applies(profile))
+        given = isolation_options(profile.workload.isolation)
+        if given:
+            notes += (f"left out, give the consumer's own: {' '.join(given)}",)
         return msgspec.structs.replace(rendered, warnings=(*limits, *notes, *rendered.warnings))
 
 

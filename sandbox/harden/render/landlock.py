@@ -69,7 +69,8 @@ _APPEARS: Final = frozenset(
 class _Rules:
     """Rights by folder or file while they are gathered."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: tuple[bytes, ...]) -> None:
+        self.own = (*PRIVATE, *OWN, *own)
         self.access: dict[bytes, FileAccess] = defaultdict(lambda: _NOTHING)
         self.moved: set[bytes] = set()
         self.widenings: set[Widening] = set()
@@ -82,7 +83,7 @@ class _Rules:
         """Grant rights on a folder and everything in it, unless it holds what is not the program's."""
         if not access:
             return
-        own = any(is_beneath(folder, root) for root in (*PRIVATE, *OWN))
+        own = any(is_beneath(folder, root) for root in self.own)
         granted = "" if is_too_wide(folder) and not own else f"{' '.join(access.words())} beneath {to_text(folder)}"
         self.widenings.add(Widening(asked=asked, granted=granted, reason=reason if granted else _TOO_WIDE))
         if granted:
@@ -97,9 +98,12 @@ _LISTED: Final = "Landlock's right to list a folder holds for the folders in it"
 _MOVED: Final = "Landlock lets nothing be moved to where it would have more rights"
 
 
-def landlock_rules(profile: Profile) -> tuple[LandlockRules, tuple[Widening, ...]]:
-    """The rules for a profile, at ABI 6, and each right that is wider than in the profile or refused for that."""
-    rules = _Rules()
+def landlock_rules(profile: Profile, own: tuple[bytes, ...] = ()) -> tuple[LandlockRules, tuple[Widening, ...]]:
+    """The rules for a profile, at ABI 6, and each right that is wider than in the profile or refused for that.
+
+    `own`: folders that begin empty in the sandbox, so that nobody else has anything in them.
+    """
+    rules = _Rules(own)
     granted = list(profile.rights.all_files())
     made = [pattern for pattern, operations in granted if FileOperation.MKDIR in operations]
     for pattern, operations in granted:

@@ -99,13 +99,17 @@ class _View:
         return not refused
 
 
-def sandbox_paths(profile: Profile) -> SandboxPaths:
-    """The narrowest view of the host in which the profile's file rights can be used."""
+def sandbox_paths(profile: Profile, mounted: tuple[bytes, ...] = ()) -> SandboxPaths:
+    """The narrowest view of the host in which the profile's file rights can be used.
+
+    `mounted`: places where something else is mounted, as it is where the workload's binds are: nothing of the host has
+    to be shown there.
+    """
     workload = profile.workload
     cwd, program = from_text(workload.cwd), from_text(workload.program)
     view = _View(
         tuple(folder for folder in (cwd, posixpath.dirname(program)) if _is_below_private(folder)),
-        tuple(from_text(bind.target) for bind in workload.binds),
+        (*(from_text(bind.target) for bind in workload.binds), *mounted),
     )
     rights = list(profile.rights.all_files())
     made = [pattern for pattern, operations in rights if FileOperation.MKDIR in operations]
