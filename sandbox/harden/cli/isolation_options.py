@@ -51,7 +51,10 @@ _OPTIONS: Final = (
 
 
 def isolation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Declares them; the command gets `isolation`, `hostname` and `clear_env` instead of one argument each."""
+    """Declares them; the command gets `isolation`, `hostname` and `clear_env` instead of one argument each.
+
+    `isolation` is a function: what the options name is looked up when it is called.
+    """
 
     @functools.wraps(command)
     def parsed(
@@ -72,24 +75,26 @@ def isolation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         pass_fd: tuple[int, ...],
         **others: Any,
     ) -> Any:
-        isolation = Isolation(
-            limits=parse_limits(
-                cpus=cpus,
-                memory=memory,
-                memory_high=memory_high,
-                swap=swap,
-                pids=pids,
-                io=io,
-                cpuset=cpuset,
-                device=device,
-            ),
-            rlimits=tuple({limit.name: limit for limit in map(parse_rlimit, rlimit)}.values()),
-            groups=parse_groups(groups),
-            tmpfs=tuple(map(parse_tmpfs, tmpfs)),
-            overlays=tuple(map(parse_overlay, overlay)),
-            rootfs=parse_rootfs(rootfs),
-            pass_fds=parse_pass_fds(pass_fd),
-        )
+        def isolation() -> Isolation:
+            return Isolation(
+                limits=parse_limits(
+                    cpus=cpus,
+                    memory=memory,
+                    memory_high=memory_high,
+                    swap=swap,
+                    pids=pids,
+                    io=io,
+                    cpuset=cpuset,
+                    device=device,
+                ),
+                rlimits=tuple({limit.name: limit for limit in map(parse_rlimit, rlimit)}.values()),
+                groups=parse_groups(groups),
+                tmpfs=tuple(map(parse_tmpfs, tmpfs)),
+                overlays=tuple(map(parse_overlay, overlay)),
+                rootfs=parse_rootfs(rootfs),
+                pass_fds=parse_pass_fds(pass_fd),
+            )
+
         return command(isolation=isolation, **others)
 
     for option in reversed(_OPTIONS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -79,7 +80,7 @@ def command(
     cwd: str | None,
     user: str | None,
     die_with_parent: bool,
-    isolation: Isolation,
+    isolation: Callable[[], Isolation],
     hostname: str | None,
     clear_env: bool,
     environment: tuple[str, ...],
@@ -126,7 +127,7 @@ def command(
             cwd=os.fsencode(os.path.abspath(cwd)) if cwd else None,
             user=options.parse_user(user),
             hostname=hostname,
-            isolation=msgspec.structs.replace(isolation, die_with_parent=die_with_parent),
+            isolation=msgspec.structs.replace(isolation(), die_with_parent=die_with_parent),
         ),
     )
     if show_plan:
@@ -137,7 +138,7 @@ def command(
         return
     for text in ready.notes:
         output.note(text)
-    if user is None and report is None:
+    if report is None:
         variables = {*ready.profile.workload.environment, *ready.profile.workload.environment_values}
         variables |= {item.partition("=")[0] for item in environment}
         notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -119,7 +120,7 @@ def command(
     allow_degraded: tuple[str, ...],
     force: bool,
     as_json: bool,
-    isolation: Isolation,
+    isolation: Callable[[], Isolation],
     hostname: str | None,
     clear_env: bool,
     command_line: tuple[str, ...],
@@ -141,6 +142,7 @@ def command(
     jobs = _jobs(scenarios, command_line)
     given = options.parse_environment(environment)
     uid, gid = options.parse_user(user)
+    isolated = isolation()
     bound = tuple(options.parse_bind(text) for text in binds)
     request = TraceRequest(
         command=jobs[0].command,
@@ -157,9 +159,9 @@ def command(
         one_cpu=one_cpu,
         environment={**({} if clear_env else os.environ), **given},
         stored_values=STORED_VALUES | frozenset(given),
-        cwd=os.path.abspath(cwd) if cwd else "/" if isolation.rootfs else os.getcwd(),
+        cwd=os.path.abspath(cwd) if cwd else "/" if isolated.rootfs else os.getcwd(),
         hostname=hostname,
-        isolation=isolation,
+        isolation=isolated,
         uid=uid,
         gid=gid,
         timeout_s=options.parse_timeout(timeout),

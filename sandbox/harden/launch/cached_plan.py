@@ -34,7 +34,7 @@ __all__ = [
     "write_cookie",
 ]
 
-MAGIC = b"HRDNCCH1"
+MAGIC = b"HRDNCCH2"
 FOLDER = "harden/plans"
 LARGEST = 4 << 20
 NATIVE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_native")
@@ -73,6 +73,7 @@ class Entry:
     __slots__ = (
         "cgroup",
         "cgroup_names",
+        "controllers",
         "cookie",
         "facts",
         "fds",
@@ -80,6 +81,7 @@ class Entry:
         "first_ids",
         "key",
         "notes",
+        "owners",
         "plan",
     )
 
@@ -91,12 +93,16 @@ class Entry:
         self.plan = b""
         self.cgroup = b""
         """Folder in which the run's cgroup is made; b"": none."""
+        self.controllers: list[bytes] = []
+        """That the cgroup needs for its limits."""
         self.fds: list[int] = []
         """Of the descriptors of the cgroup's leaf and of the folder."""
         self.cgroup_names: list[int] = []
         """Of the 12 letters of the cgroup's name that are its own."""
         self.first_ids: list[int] = []
         """Of the 10 digits of the first id of the range; none: no range is needed."""
+        self.owners: list[int] = []
+        """Of ids of the range as 64-bit numbers, and after each how far it is above the first."""
         self.cookie: list[int] = []
         """Of the 64-bit cookie; none: the profile grants execve."""
         self.filter_halves: list[list[int]] = [[], []]
@@ -104,14 +110,17 @@ class Entry:
 
     def offsets(self) -> list[list[int]]:
         """All of them, in the order of the file."""
-        return [self.fds, self.cgroup_names, self.first_ids, self.cookie, *self.filter_halves]
+        return [self.fds, self.cgroup_names, self.first_ids, self.owners, self.cookie, *self.filter_halves]
 
 
 def encode_entry(entry: Entry) -> bytes:
     """The bytes of an entry: strings separated by NUL, then the plan."""
     numbers = [b" ".join(b"%d" % offset for offset in offsets) for offsets in entry.offsets()]
     head = b"\0".join(
-        [b"%d" % len(entry.key), *entry.key, entry.notes, entry.cgroup, *numbers, b"%d" % len(entry.plan), *entry.facts]
+        [
+            *(b"%d" % len(entry.key), *entry.key, entry.notes, entry.cgroup, b" ".join(entry.controllers)),
+            *(*numbers, b"%d" % len(entry.plan), *entry.facts),
+        ]
     )
     return MAGIC + len(head).to_bytes(8, "little") + head + entry.plan
 
@@ -124,12 +133,13 @@ def _decode(data: bytes) -> Entry | None:
     entry = Entry()
     count = int(words[0])
     entry.key = words[1 : 1 + count]
-    entry.notes, entry.cgroup = words[1 + count : 3 + count]
-    numbers = [[int(number) for number in word.split()] for word in words[3 + count : 9 + count]]
-    entry.fds, entry.cgroup_names, entry.first_ids, entry.cookie, *entry.filter_halves = numbers
-    entry.facts = words[10 + count :]
+    entry.notes, entry.cgroup, controllers = words[1 + count : 4 + count]
+    entry.controllers = controllers.split()
+    numbers = [[int(number) for number in word.split()] for word in words[4 + count : 11 + count]]
+    entry.fds, entry.cgroup_names, entry.first_ids, entry.owners, entry.cookie, *entry.filter_halves = numbers
+    entry.facts = words[12 + count :]
     entry.plan = data[16 + size :]
-    whole = len(entry.plan) == int(words[9 + count]) and len(entry.facts) % 3 == 0
+    whole = len(entry.plan) == int(words[11 + count]) and len(entry.facts) % 3 == 0
     return entry if whole else None
 
 
@@ -206,14 +216,29 @@ def write_cookie(plan: bytearray, entry: Entry) -> None:
     _write(plan, entry.filter_halves[1], high)
 
 
-def _make_cgroup(plan: bytearray, entry: Entry) -> tuple[int, str]:
+def _make_limited_cgroup(entry: Entry) -> tuple[int, int, str]:
+    """One with controllers, whose way there can be long: by what a start without a kept plan does."""
+    from harden.kernel.cgroupfs import make_cgroup
+
+    made = make_cgroup(entry.cgroup, helper=False, controllers=[name.decode() for name in entry.controllers])
+    return made.payload_fd, made.base_fd, made.name.removeprefix("harden-")
+
+
+def _make_plain_cgroup(entry: Entry) -> tuple[int, int, str]:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
     token = os.urandom(6).hex()
     base = os.open(entry.cgroup, flags)
     os.mkdir(f"harden-{token}", 0o755, dir_fd=base)
     os.mkdir(f"harden-{token}/limited", 0o755, dir_fd=base)
     os.mkdir(f"harden-{token}/limited/payload", 0o755, dir_fd=base)
-    leaf = os.open(f"harden-{token}/limited/payload", flags, dir_fd=base)
+    return os.open(f"harden-{token}/limited/payload", flags, dir_fd=base), base, token
+
+
+def _make_cgroup(plan: bytearray, entry: Entry) -> tuple[int, str]:
+    if entry.controllers:
+        leaf, base, token = _make_limited_cgroup(entry)
+    else:
+        leaf, base, token = _make_plain_cgroup(entry)
     for offset, descriptor in zip(entry.fds, (leaf, base), strict=True):
         os.set_inheritable(descriptor, True)
         _write(plan, [offset], descriptor.to_bytes(4, sys.byteorder))
@@ -235,6 +260,8 @@ def start(entry: Entry) -> None:
             ids = claim_id_range()
             os.set_inheritable(ids.lock, True)
             _write(plan, entry.first_ids, b"%d" % ids.first)
+            for offset, above in zip(entry.owners[::2], entry.owners[1::2], strict=True):
+                _write(plan, [offset], (ids.first + above).to_bytes(8, sys.byteorder))
         if entry.cookie:
             write_cookie(plan, entry)
         if entry.cgroup:

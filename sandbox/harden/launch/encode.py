@@ -11,13 +11,20 @@ import msgspec
 from harden.errors import UsageError
 from harden.launch.ops import FIRST_ID, Code, Op
 
-__all__ = ["Header", "encode"]
+__all__ = ["Header", "encode", "number_offset"]
 
 _MAGIC: Final = 0x314E4C504E445248
 _VERSION: Final = 1
 _HEADER: Final = struct.Struct("=Q6I7i3IQiI")
 _OP: Final = struct.Struct("=HHI4I2I3QII")
+_NUMBERS_AT: Final = 32
+"""Offset of n[0] in struct op."""
 _MAX_BYTES: Final = 16 << 20
+
+
+def number_offset(index: int, number: int) -> int:
+    """Where n[`number`] of the `index`-th operation is in an encoded plan."""
+    return _HEADER.size + index * _OP.size + _NUMBERS_AT + 8 * number
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):

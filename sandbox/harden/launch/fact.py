@@ -11,11 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["QUESTIONS", "answer", "holds"]
+__all__ = ["NOT_OF_PATHS", "QUESTIONS", "answer", "holds"]
 
 
 def _identity(status: os.stat_result) -> bytes:
-    return b"%d %d %o %d %d" % (status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid)
+    owner = status.st_uid, status.st_gid
+    return b"%d %d %o %d %d %d" % (status.st_dev, status.st_ino, status.st_mode, *owner, status.st_rdev)
 
 
 def _stat(path: bytes) -> bytes:
@@ -83,6 +84,16 @@ def _variable(name: bytes) -> bytes:
     return b"" if value is None else b"=" + value
 
 
+def _inherited(number: bytes) -> bytes:
+    """Whether the caller handed this descriptor on."""
+    return b"%d" % os.get_inheritable(int(number))
+
+
+def _alone(path: bytes) -> bytes:
+    """Whether a cgroup.procs names nobody but this process."""
+    return b"%d" % (_content(path).split() in ([], [b"%d" % os.getpid()]))
+
+
 QUESTIONS: dict[bytes, Callable[[bytes], bytes]] = {
     b"stat": _stat,
     b"lstat": _lstat,
@@ -93,11 +104,15 @@ QUESTIONS: dict[bytes, Callable[[bytes], bytes]] = {
     b"content": _content,
     b"document": _document,
     b"variable": _variable,
+    b"inherited": _inherited,
+    b"alone": _alone,
     b"access1": _executable,
     b"access2": _writable,
     b"access4": _readable,
 }
-"""Question → how it is asked of a path (of a name, for variables)."""
+"""Question → how it is asked of a path."""
+NOT_OF_PATHS = (b"variable", b"inherited")
+"""Questions about a name or a number."""
 
 
 def answer(question: bytes, path: bytes) -> bytes:

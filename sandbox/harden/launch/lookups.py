@@ -7,14 +7,17 @@ question for it makes the plan one that is not kept.
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Final, Self
 
 from harden.launch import fact
+from harden.launch.accounts import is_of_file
 
 __all__ = ["Lookups"]
 
@@ -27,6 +30,7 @@ _KERNEL: Final = (b"/proc/", b"/sys/")
 _TEXTS: Final = (b".toml",)
 _HARMLESS: Final = {"open", "os.listdir", "os.scandir", "os.posix_spawn", "import", "compile", "exec"}
 _CHANGES: Final = ("os.", "shutil.", "socket.", "subprocess.", "ctypes.", "urllib.", "pty.")
+_ACCOUNTS: Final = ((pwd, "getpwnam", "passwd"), (grp, "getgrnam", "group"))
 _active: list[Lookups] = []
 
 
@@ -44,6 +48,7 @@ class Lookups:
         """What was asked that cannot be asked again; "" if nothing."""
         self.asking = False
         self._real: dict[str, Callable[..., Any]] = {}
+        self._accounts: dict[ModuleType, Callable[..., Any]] = {}
 
     def __enter__(self) -> Self:
         if not getattr(sys, "_harden_lookups", False):
@@ -52,6 +57,9 @@ class Lookups:
         for name in ("stat", "lstat", "readlink", "access", "listdir", "scandir"):
             self._real[name] = getattr(os, name)
             setattr(os, name, self._recorded(name))
+        for module, name, database in _ACCOUNTS:
+            self._accounts[module] = getattr(module, name)
+            setattr(module, name, self._looked_up(self._accounts[module], database))
         _active.append(self)
         return self
 
@@ -67,19 +75,40 @@ class Lookups:
         while self._real:
             name, function = self._real.popitem()
             setattr(os, name, function)
+        for module, name, _ in _ACCOUNTS:
+            if module in self._accounts:
+                setattr(module, name, self._accounts.pop(module))
+
+    def ask_account(self, database: str, word: str) -> None:
+        """Note the files that tell of a user or group, by name or number; another source cannot be asked again."""
+        try:
+            found = is_of_file(database, word)
+        except OSError:
+            found = False
+        if not found:
+            self.unknown = self.unknown or f"{word} is not in /etc/{database}, or not only"
+
+    def _looked_up(self, real: Callable[[str], Any], database: str) -> Callable[[str], Any]:
+        def function(name: str) -> Any:
+            self.ask_account(database, name)
+            return real(name)
+
+        return function
 
     def ask(self, question: bytes, path: bytes) -> None:
         """Note a question with the answer that it has now."""
         self.asking = True
         try:
-            found = fact.answer(question, os.path.join(os.getcwdb(), path) if question != b"variable" else path)
+            found = fact.answer(question, self._place(question, path))
         finally:
             self.asking = False
         self._note(question, path, found)
 
+    def _place(self, question: bytes, path: bytes) -> bytes:
+        return path if question in fact.NOT_OF_PATHS else os.path.join(os.getcwdb(), path)
+
     def _note(self, question: bytes, path: bytes, found: bytes) -> None:
-        if question != b"variable":
-            path = os.path.join(os.getcwdb(), path)
+        path = self._place(question, path)
         if self.answers.setdefault((question, path), found) != found:
             self.unknown = self.unknown or f"{os.fsdecode(path)} changed"
 
@@ -129,7 +158,8 @@ class Lookups:
         elif flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             self.unknown = self.unknown or f"{os.fsdecode(path)} is written"
         elif path.startswith(_KERNEL):
-            self.ask(b"content", path)
+            # A cgroup is asked for its processes only to know whether this one is the only one.
+            self.ask(b"alone" if path.endswith(b"/cgroup.procs") else b"content", path)
         elif path.endswith(_TEXTS):
             self.ask(b"document", path)
         else:

@@ -18,15 +18,15 @@ from harden.kernel import atomic_file
 from harden.kernel.executable import HARDEN_EXEC
 from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
-from harden.launch.encode import Header, encode
+from harden.launch.encode import Header, encode, number_offset
+from harden.launch.idmaps import needs_ranges
 from harden.launch.lookups import Lookups
 from harden.launch.ops import Code
 from harden.launch.plan import Plan
-from harden.model.isolation import Isolation
 
 __all__ = ["keep", "template"]
 
-_KNOWN: Final = {"spec", "ops", "controls", "notes", "layers", "made", "cgroup", "needs_id_range"}
+_KNOWN: Final = {"spec", "ops", "controls", "notes", "layers", "made", "cgroup", "controllers", "needs_id_range"}
 """Fields of a plan that are all in the encoded plan and the entry. Another one must have its default."""
 _SETTLED_NS: Final = 2_000_000_000
 """A file that was changed later than this before could change once more and look the same: file systems count time in
@@ -61,6 +61,27 @@ def _halves(plan: Plan, encoded: bytes, cookie: bytes) -> list[list[int]] | None
     return halves
 
 
+def _owners(plan: Plan) -> list[int]:
+    """Of each owner of a device node that is made, as a number: its offset and its id inside."""
+    found = []
+    for index, step in enumerate(plan.ops):
+        if step.code is Code.DEVICE_NODE:
+            for number in (1, 2):
+                found += [number_offset(index, number), step.numbers[number]]
+    return found
+
+
+def _ask_more(plan: Plan, lookups: Lookups) -> None:
+    """What planning asked the system by other means than files."""
+    spec = plan.spec
+    if spec.isolation.rlimits:
+        lookups.ask(b"content", b"/proc/self/limits")
+    for number in spec.isolation.pass_fds:
+        lookups.ask(b"inherited", b"%d" % number)
+    if needs_ranges(spec, os.geteuid(), os.getegid()):
+        lookups.ask_account("passwd", str(os.getuid()))
+
+
 def template(plan: Plan, header: Header) -> Entry | None:
     """The entry's plan and its places; None when one cannot be told for certain."""
     entry = Entry()
@@ -74,7 +95,9 @@ def template(plan: Plan, header: Header) -> Entry | None:
             cgroup_top=f"harden-{token}".encode(),
         )
         entry.cgroup = plan.cgroup
-    entry.plan = encode(plan.ops, header, first_id=int(first))
+    entry.controllers = [name.encode() for name in plan.controllers]
+    entry.plan = encode(plan.ops, header, first_id=int(first) if plan.needs_id_range else 0)
+    entry.owners = _owners(plan) if plan.needs_id_range else []
     entry.cgroup_names = _places(entry.plan, token.encode())
     entry.first_ids = _places(entry.plan, first)
     entry.fds = [at for mark in (_FD, _FD + 1) for at in _places(entry.plan, mark.to_bytes(4, sys.byteorder))]
@@ -114,9 +137,7 @@ def _usable(plan: Plan) -> bool:
     others = (field for field in msgspec.structs.fields(Plan) if field.name not in _KNOWN)
     # Whether an AppArmor profile is still loaded is not asked here.
     confined = plan.spec.apparmor is not None and bool(plan.spec.apparmor.name)
-    # What these options name was looked up before the recording began, or is the caller's alone (--pass-fd).
-    isolated = msgspec.structs.replace(plan.spec.isolation, die_with_parent=False) != Isolation()
-    return not confined and not isolated and all(getattr(plan, field.name) == field.default for field in others)
+    return not confined and all(getattr(plan, field.name) == field.default for field in others)
 
 
 def keep(
@@ -127,6 +148,7 @@ def keep(
     `variables` are those of the environment that were looked at. A plan that cannot be kept, or no place to keep it, is
     no error: the next start plans again.
     """
+    _ask_more(plan, lookups)
     lookups.stop()
     runtime = cached_plan.runtime_folder()
     entry = template(plan, header) if runtime is not None and _usable(plan) and not lookups.unknown else None
