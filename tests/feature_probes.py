@@ -208,6 +208,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "guests-done": Feature(lambda: "HARDEN_GUESTS_DONE" in os.environ, "`make test-vm` runs it after its guests"),
     "guest": Feature(lambda: "HARDEN_GUEST" in os.environ, "`make test-vm` runs it in a virtual machine"),
     "systemd-analyze": Feature(_program("systemd-analyze"), "apt-get install systemd"),
+    "systemd": Feature(Path("/lib/systemd/systemd").exists, "apt-get install systemd"),
     "secilc": Feature(_program("secilc"), "apt-get install secilc"),
     "selabel": Feature(_program("selabel_lookup"), "apt-get install selinux-utils"),
     "bwrap": Feature(

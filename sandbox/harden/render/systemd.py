@@ -38,6 +38,7 @@ LIMITS: Final = (
     Limit("arguments of system calls, except by MemoryDenyWriteExecute=, RestrictNamespaces= and the like",
           ability.has_arguments),
     Limit("which error a refused call gives: all give ENOSYS, so that a C library falls back"),
+    Limit("calls that the host's libseccomp has no name for: systemd says so in the journal and passes over them"),
     Limit("no execve: systemd needs it to start the service; harden run allows it once", _lacks_exec),
     Limit("which files are read: all that the service's user may read, but those in InaccessiblePaths=",
           ability.has_files),
