@@ -172,6 +172,14 @@ def test_nothing_is_generalised_in_a_guarded_root(root):
     assert path in rules(file(path, "create", "unlink"))
 
 
+def test_shared_memory_is_the_programs_own():
+    """PostgreSQL draws the number anew at every start; no other program's names are in the sandbox's /dev/shm."""
+    first = run(files=file("/dev/shm/PostgreSQL.1084616528", "create", "unlink"))
+    second = run(files=file("/dev/shm/PostgreSQL.17541310", "create", "unlink"))
+    assert "/dev/shm/PostgreSQL.@{int}" in profile_of(first, second).rights.files[Origin.OBSERVED]
+    assert "/dev/shm" in rules(file("/dev/shm", "stat"))
+
+
 def test_hostile_names_stay_themselves():
     found = rules(file("/srv/a*b", "read"), file("/srv/@{pid}", "read"), file("/srv/**", "read"))
     assert {"/srv/a\\x2ab", "/srv/\\x40{pid}", "/srv/\\x2a\\x2a"} <= found.keys()

@@ -72,7 +72,8 @@ class PathNames:
                 self._parts.update(dict.fromkeys(set().union(*each_run), shape))
         for (_, shape), paths in made.items():
             if len(paths) > 1 or paths & gone:
-                self._parts.update(dict.fromkeys(paths, shape))
+                # Where runs disagree on a number alone, the rest of the name is known not to be made up.
+                self._parts = dict.fromkeys(paths, shape) | self._parts
 
     def pattern(self, path: bytes) -> PathPattern:
         """The pattern that stands for `path`; a literal one where nothing is to be generalised."""

@@ -19,6 +19,8 @@ ON_ROOT: Final = frozenset({FileOperation.STAT, FileOperation.LIST})
 """All that is ever granted on "/" itself: a right of files there would be one on every file."""
 
 _GUARDED: Final = (b"/etc", b"/root", b"/run/secrets", *OWN)
+_NOBODYS: Final = b"/dev/shm"
+"""Below a guarded root, but empty and private in every sandbox: only the program's own names are in it."""
 _SSH: Final = re.compile(rb"/home/[^/]+/\.ssh(?:/.*)?", re.DOTALL)
 _HOME: Final = re.compile(rb"/home(?:/[^/]+(?:/\.ssh)?)?")
 _SHARED: Final = frozenset(
@@ -37,7 +39,9 @@ def is_beneath(path: bytes, folder: bytes) -> bool:
 
 def is_guarded(path: bytes) -> bool:
     """Whether `path` is in a guarded root, where only pids are generalised."""
-    return any(is_beneath(path, root) for root in _GUARDED) or _SSH.fullmatch(path) is not None
+    if _SSH.fullmatch(path) is not None:
+        return True
+    return any(is_beneath(path, root) for root in _GUARDED) and not path.startswith(_NOBODYS + b"/")
 
 
 def is_too_wide(folder: bytes) -> bool:
