@@ -78,6 +78,15 @@ def test_the_baseline_has_reasons():
     assert granted.behind == ()
 
 
+def test_what_follows_from_what_the_kernel_says_names_the_file():
+    seen = recordings.run(files=recordings.file("/sys/kernel/mm/transparent_hugepage/enabled", "read"))
+    for rule in ("prctl", "prctl PR_SET_THP_DISABLE"):
+        profile = recordings.profile_of(seen)
+        granted = explain(rule, profile, None, baseline=recordings.baseline()).granted[0]
+        assert granted.origin is Origin.BASELINE
+        assert granted.why.startswith("/sys/kernel/mm/transparent_hugepage/enabled was read: ")
+
+
 def test_the_family_of_clone3():
     assert "clone3" in explained("clone").granted[0].why
 

@@ -7,7 +7,7 @@ import pytest
 from harden.model.arch import Arch
 from harden.model.origin import Origin
 from harden.model.syscall_argument import ARGUMENT_ROWS
-from tests.recordings import arguments, baseline, families, profile_of, run, syscall
+from tests.recordings import arguments, baseline, families, file, profile_of, run, syscall
 
 
 def test_baseline_is_labelled_and_never_repeats_what_was_seen():
@@ -32,6 +32,28 @@ def test_baseline_opens_nothing():
         "ioctl",
         "fcntl",
     }
+
+
+HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
+
+
+@pytest.mark.parametrize(
+    ("read", "granted"),
+    [
+        (file(HUGE_PAGES, "read"), True),
+        (file(HUGE_PAGES, "stat"), False),
+        (file(HUGE_PAGES, "read", result="ENOENT"), False),
+        (file("/sys/kernel/mm/transparent_hugepage/defrag", "read"), False),
+    ],
+)
+def test_what_a_program_reads_of_the_kernel_brings_what_it_may_do_then(read, granted):
+    rights = profile_of(run(files=read)).rights
+    assert ("prctl" in rights.syscalls[Origin.BASELINE]) == granted
+    assert rights.arguments.get("prctl") == ({Origin.BASELINE: (("PR_SET_THP_DISABLE",),)} if granted else None)
+
+
+def test_what_the_kernel_answers_widens_no_rule_that_takes_any_arguments():
+    assert "prctl" not in profile_of(run(files=file(HUGE_PAGES, "read"), syscalls=(syscall("prctl"),))).rights.arguments
 
 
 def test_calls_of_other_architectures_are_left_out():

@@ -10,7 +10,7 @@ import msgspec
 
 from harden.errors import UsageError
 from harden.generate.rule_evidence import Behind, evidence_for
-from harden.model.baseline import Baseline
+from harden.model.baseline import Baseline, BaselineAnswer
 from harden.model.cover import allows
 from harden.model.diff import RightKind
 from harden.model.network_rule import NetworkRule
@@ -148,6 +148,7 @@ def _why(kind: RightKind, rule: str, origin: Origin, profile: Profile, baseline:
 def _baseline_reason(kind: RightKind, rule: str, baseline: Baseline) -> str:
     if kind is RightKind.SYSCALL:
         reasons = [entry.reason for entry in baseline.syscalls if rule in entry.names]
+        reasons += [_answer_reason(entry) for entry in baseline.answers if entry.syscall == rule]
     elif kind is RightKind.FILE:
         reasons = [f"{entry.rights}: {entry.reason}" for entry in baseline.files if entry.path == rule]
     else:
@@ -158,4 +159,13 @@ def _baseline_reason(kind: RightKind, rule: str, baseline: Baseline) -> str:
             for entry in baseline.arguments
             if entry.syscall == name and asked in {parse_values(ARGUMENT_ROWS[name], row) for row in entry.values}
         ]
+        reasons += [
+            _answer_reason(entry)
+            for entry in baseline.answers
+            if entry.syscall == name and asked in {parse_values(ARGUMENT_ROWS[name], row) for row in entry.values}
+        ]
     return "; ".join(reasons) or "an older baseline had it: generate the profile again"
+
+
+def _answer_reason(answer: BaselineAnswer) -> str:
+    return f"{answer.path} was read: {answer.reason}"

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harden.generate import note
 from harden.model.arch import Arch
-from harden.model.baseline import Baseline, Families
+from harden.model.baseline import Baseline, BaselineAnswer, Families
+from harden.model.file_operation import OK, FileOperation
 from harden.model.origin import Origin
 from harden.model.recording import Run
 from harden.model.syscall import number_of
@@ -45,6 +46,7 @@ def syscall_rules(runs: Sequence[Run], baseline: Baseline, families: Families | 
     archs = architectures(runs)
     observed = {call.name for run in runs for call in run.syscalls}
     always = {name for entry in baseline.syscalls for name in entry.names}
+    always |= {answer.syscall for answer in _answers(runs, baseline)}
     siblings = {"clone"} if "clone3" in observed else set()
     for family in families.families if families else ():
         siblings |= set(family) if observed & set(family) else set()
@@ -54,6 +56,14 @@ def syscall_rules(runs: Sequence[Run], baseline: Baseline, families: Families | 
         Origin.FAMILY: _known(siblings, archs) - observed - always,
     }
     return {origin: tuple(sorted(names)) for origin, names in by_origin.items() if names}
+
+
+def _answers(runs: Sequence[Run], baseline: Baseline) -> list[BaselineAnswer]:
+    """Those whose file a run read."""
+    read = {
+        file.path for run in runs for file in run.files if file.operation is FileOperation.READ and file.result == OK
+    }
+    return [answer for answer in baseline.answers if answer.path in read]
 
 
 def _known(names: Iterable[str], archs: Iterable[Arch]) -> set[str]:
@@ -73,6 +83,7 @@ def argument_rules(
             notes.append(note.any_arguments(name, why))
             continue
         always = {values for entry in baseline.arguments if entry.syscall == name for values in entry.values}
+        always |= {values for answer in _answers(runs, baseline) if answer.syscall == name for values in answer.values}
         siblings = {render_values(ARGUMENT_ROWS[name], (0,))} if name == "clone" and "clone3" in granted else set()
         by_origin = {
             Origin.OBSERVED: rows,

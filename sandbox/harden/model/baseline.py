@@ -16,6 +16,7 @@ __all__ = [
     "BASELINE_FORMAT",
     "FAMILIES_FORMAT",
     "Baseline",
+    "BaselineAnswer",
     "BaselineArguments",
     "BaselineFiles",
     "BaselineSyscalls",
@@ -56,6 +57,15 @@ class BaselineFiles(_Reasoned, frozen=True, kw_only=True, forbid_unknown_fields=
     rights: str
 
 
+class BaselineAnswer(_Reasoned, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call that depends on what a file of the kernel says: granted, with these arguments, where it was read."""
+
+    path: str
+    syscall: str
+    values: tuple[tuple[str, ...], ...] = ()
+    """Empty for a call that has no row of arguments."""
+
+
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`profiles/baseline.toml`."""
 
@@ -63,6 +73,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     syscalls: tuple[BaselineSyscalls, ...] = ()
     arguments: tuple[BaselineArguments, ...] = ()
     files: tuple[BaselineFiles, ...] = ()
+    answers: tuple[BaselineAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         ruled = {entry.syscall for entry in self.arguments}
@@ -76,6 +87,15 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for files in self.files:
             PathPattern.parse(files.path)
             parse_file_rights(files.rights)
+        for answer in self.answers:
+            PathPattern.parse(answer.path)
+            _check_name(answer.syscall)
+            if bool(answer.values) != (answer.syscall in ARGUMENT_ROWS):
+                raise ValueError(
+                    f"the answer to {answer.path!r} must say with which arguments {answer.syscall!r} is made"
+                )
+            for values in answer.values:
+                parse_values(ARGUMENT_ROWS[answer.syscall], values)
 
 
 class Families(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
