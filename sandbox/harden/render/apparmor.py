@@ -45,7 +45,7 @@ _PERMISSIONS: Final = {
     FileOperation.READ: "r",
     FileOperation.LIST: "r",
     FileOperation.WRITE: "w",
-    FileOperation.APPEND: "a",
+    FileOperation.APPEND: "w",
     FileOperation.TRUNCATE: "w",
     FileOperation.CREATE: "w",
     FileOperation.MKDIR: "w",
@@ -64,11 +64,15 @@ _PERMISSIONS: Final = {
     FileOperation.MAP: "m",
     FileOperation.CONNECT: "rw",
 }
-"""What is not here (stat, utime, xattr, ioctl) AppArmor does not mediate. Renaming reads and writes the old name."""
+"""What is not here (stat, utime, xattr, ioctl) AppArmor does not mediate. Renaming reads and writes the old name.
+
+Appending needs `w` and not only `a`: who opens a log does so with O_CREAT, for which the kernel asks even where the
+file is there already (aa_map_file_to_perms()), and no other letter stands for that.
+"""
 _OF_FOLDERS: Final = frozenset({FileOperation.LIST, FileOperation.MKDIR, FileOperation.RMDIR})
 _OF_EITHER: Final = frozenset({FileOperation.CHMOD, FileOperation.CHOWN, FileOperation.UNLINK, FileOperation.REFER})
 _OF_FILES: Final = frozenset(FileOperation) - _OF_FOLDERS - _OF_EITHER
-_PERMISSION_ORDER: Final = "mrwalkix"
+_PERMISSION_ORDER: Final = "mrwlkix"
 _UNATTACHED: Final = (
     "is attached to no program: it confines only what is started in it (aa-exec -p, AppArmorProfile= of systemd, "
     "the AppArmor profile of a container)"
@@ -84,6 +88,7 @@ _TO_NAMESPACE: Final = (("mount", "mount"), ("umount2", "umount"), ("pivot_root"
 _QUEUE: Final = ("mq_open", "mqueue type=posix")
 """Rules for queues of System V are parsed, but no kernel enforces them (apparmor_parser --warn=rule-not-enforced)."""
 _MAKES: Final = frozenset({FileOperation.CREATE, FileOperation.MKDIR, FileOperation.MKFIFO, FileOperation.MKSOCK})
+_OVERWRITES: Final = frozenset({FileOperation.WRITE, FileOperation.TRUNCATE, FileOperation.UNLINK, FileOperation.REFER})
 _MAY_CHANGE_OWNER: Final = frozenset({FileOperation.CHOWN, FileOperation.LINK, FileOperation.REFER})
 _ACTS_AS_OTHERS: Final = frozenset(
     {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_SETUID", "CAP_SYS_ADMIN"}
@@ -229,6 +234,8 @@ def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: li
         pattern, operations = PathPattern.parse(text), wanted[text]
         if FileOperation.UNLINK in operations and FileOperation.READ not in operations:
             warnings.append(f"{text}: may also be read, AppArmor asks for that where a file is renamed")
+        if FileOperation.APPEND in operations and not operations & _OVERWRITES:
+            warnings.append(f"{text}: may also be overwritten, AppArmor asks for that where O_CREAT opens it to append")
         made = operations & _MAKES and not operations & _MAY_CHANGE_OWNER
         for suffix, permissions in _forms(operations):
             if permissions and not (text == "/" and not suffix):
@@ -289,8 +296,6 @@ def _forms(operations: frozenset[FileOperation]) -> Iterator[tuple[str, str]]:
 
 def _permissions(operations: frozenset[FileOperation]) -> str:
     letters = set("".join(_PERMISSIONS.get(operation, "") for operation in operations))
-    if "w" in letters:
-        letters.discard("a")
     return "".join(letter for letter in _PERMISSION_ORDER if letter in letters)
 
 
