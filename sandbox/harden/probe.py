@@ -22,6 +22,7 @@ from harden.launch.symlinks import resolve
 from harden.model.arch import Arch
 from harden.model.control import Control
 from harden.model.path_text import from_text
+from harden.model.probe_right import PROBE_RIGHTS, granting_rights
 from harden.model.profile import Profile, Rights
 from harden.model.sandbox import Bind
 from harden.model.syscall import number_of
@@ -55,6 +56,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     about: str
     by: str = ""
     """The control that refused it."""
+    granted_by: tuple[str, ...] = ()
+    """The rights of the profile that allow it; empty for what is allowed though the profile does not grant it."""
 
 
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +77,21 @@ class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
     def refused(self) -> int:
         """How many attacks the kernel refused."""
         return sum(action.result in ("refused", "killed") for action in self.attacks)
+
+    @property
+    def granted(self) -> tuple[Action, ...]:
+        """The attacks that worked because the profile grants them."""
+        return tuple(action for action in self.attacks if action.granted_by)
+
+    @property
+    def ungranted(self) -> tuple[Action, ...]:
+        """The attacks that worked although the profile does not grant them."""
+        return tuple(action for action in self.attacks if action.result == "allowed" and not action.granted_by)
+
+    @property
+    def untried(self) -> tuple[Action, ...]:
+        """The attacks that need a child process, where the profile lets none be made."""
+        return tuple(action for action in self.attacks if action.result == "not-tried")
 
 
 def probe_profile(
@@ -119,16 +137,30 @@ def _without_links(program: bytes, rootfs: bytes) -> bytes:
 def parse_report(lines: Iterable[str], rights: Rights) -> tuple[Action, ...]:
     """The prober's lines as actions, each refused one with the control that refused it."""
     decision = Decision.of(rights)
-    return tuple(_parse_line(line, decision, native_arch()) for line in lines)
+    return tuple(_parse_line(line, rights, decision, native_arch()) for line in lines)
 
 
-def _parse_line(line: str, decision: Decision, arch: Arch) -> Action:
+def _parse_line(line: str, rights: Rights, decision: Decision, arch: Arch) -> Action:
     fields = line.split("\t")
     if len(fields) != 6:
         raise HardenError(f"the prober wrote {line!r}, which has {len(fields)} fields, not 6")
     identifier, result, errno, _, call, about = fields
     by = _refuser(call, errno, decision, arch) if result in ("refused", "killed") else ""
-    return Action(id=identifier, result=result, errno="" if errno == "-" else errno, call=call, about=about, by=by)
+    return Action(
+        id=identifier,
+        result=result,
+        errno="" if errno == "-" else errno,
+        call=call,
+        about=about,
+        by=by,
+        granted_by=_grants(identifier, call, rights) if result == "allowed" else (),
+    )
+
+
+def _grants(action: str, call: str, rights: Rights) -> tuple[str, ...]:
+    row = PROBE_RIGHTS.get(action)
+    path = os.path.realpath(row.path) if row and row.path else ""
+    return granting_rights(action, call, rights, path=path)
 
 
 def _refuser(call: str, errno: str, decision: Decision, arch: Arch) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harden.cli import options, output
+
+if TYPE_CHECKING:
+    from harden.probe import Action, ProbeReport
 
 __all__ = ["command"]
 
@@ -25,7 +29,8 @@ def command(profile: Path | None, allow_degraded: tuple[str, ...], trust: bool, 
     """Show from the inside what a profile refuses, and by which control.
 
     A small program of ours takes the workload's place and tries what an attacker would; every action is harmless
-    when it is allowed. `not-tried` means that the profile lets it start no child process to try it in.
+    when it is allowed. `not-tried` means that the profile lets it start no child process to try it in. What is
+    allowed is granted by the profile, and says by which rights; where it says `not granted`, no control held it.
 
     \b
     Example:
@@ -47,8 +52,23 @@ def command(profile: Path | None, allow_degraded: tuple[str, ...], trust: bool, 
     for text in report.notes:
         output.note(text)
     output.table(
-        [(action.result, action.errno, action.by, action.id, action.about) for action in report.actions],
+        [(action.result, action.errno, _by(action), action.id, action.about) for action in report.actions],
         header=("result", "errno", "by", "action", "what it is for"),
     )
     output.line()
-    output.line(f"{report.refused} of {len(report.attacks)} attacks refused under {report.profile}")
+    output.line(f"{report.refused} of {len(report.attacks)} attacks refused under {report.profile}{_others(report)}")
+
+
+def _by(action: Action) -> str:
+    if action.result != "allowed" or action.id.startswith("twin-"):
+        return action.by
+    return f"granted: {', '.join(action.granted_by)}" if action.granted_by else "not granted"
+
+
+def _others(report: ProbeReport) -> str:
+    counts = (
+        (report.granted, "granted by it"),
+        (report.ungranted, "allowed and not granted"),
+        (report.untried, "not tried"),
+    )
+    return "".join(f", {len(actions)} {what}" for actions, what in counts if actions)
