@@ -39,6 +39,7 @@ allowed_network = ["bind tcp *:80", "bind tcp *:8000-8999", "connect tcp 10.0.0.
 forbidden_network = ["connect * 169.254.169.254/32:*"]
 allowed_programs = ["/usr/lib/**"]        # beside the workload's own program; a dynamic loader counts
 completeness = "complete"
+required_limits = ["pids"]                # a profile must limit these, however high
 min_runs = 2
 min_coverage = 0.95                       # of what further runs do, at least that was seen: the recording tells
 max_age_days = 180                        # since it was last committed
@@ -56,6 +57,10 @@ capabilities = 4
 
 [demand.controls]
 landlock = "required"
+memory = "required"                       # the limit below is enforced, or the program is not started
+
+[demand.max_limits]                       # a profile must limit these, and not higher
+memory = "512M"
 
 [[scope]]                                 # for some profiles only, by name or by file
 profiles = ["nginx*"]
@@ -82,8 +87,7 @@ else is replaced. A waiver hides a finding until its last day; after that the fi
 is one. A waiver that nothing needs is a finding too.
 
 `forbidden_while_serving` and `min_coverage` are judged by the recording beside the profile; where there is none, that
-is a finding. Not a demand, because no file says it: the values of resource limits (`controls` demands that they are
-there). A policy that names what is no demand is refused, not ignored.
+is a finding. A policy that names what is no demand is refused, not ignored.
 
 ## Presets
 

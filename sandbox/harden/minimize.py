@@ -10,7 +10,7 @@ from harden.errors import HardenError, UsageError
 from harden.generate.reduction import Reduction, reduce_rights
 from harden.model.local_merge import merge_local
 from harden.model.origin import Origin
-from harden.model.profile import LOCAL_FORMAT, Local, LocalRights, Profile
+from harden.model.profile import LOCAL_FORMAT, Local, LocalRemoval, Profile
 from harden.profile_source import shipped_baseline
 from harden.verify import Rerun
 
@@ -22,12 +22,12 @@ _NOT_FROM_A_RUN: Final = frozenset({Origin.BASELINE, Origin.RUNTIME})
 """Needed in circumstances that no rerun shows."""
 
 
-def removal_of(kind: str, names: tuple[str, ...]) -> LocalRights:
+def removal_of(kind: str, names: tuple[str, ...]) -> LocalRemoval:
     """The names as rights to remove; UsageError for an unknown kind."""
     if kind == "capabilities":
-        return LocalRights(capabilities=names)
+        return LocalRemoval(capabilities=names)
     if kind == "syscalls":
-        return LocalRights(syscalls=names)
+        return LocalRemoval(syscalls=names)
     raise UsageError(f"--minimize {kind!r}: cannot be minimized", hint=f"one of {', '.join(KINDS)}")
 
 

@@ -13,7 +13,7 @@ from harden.generate.proposal import Proposal, joined, proposals_of
 from harden.kernel import atomic_file
 from harden.model.denial import Verification
 from harden.model.local_merge import join_rights
-from harden.model.profile import LocalRights
+from harden.model.profile import LocalRemoval, LocalRights
 from harden.render.local_toml import insert_rights
 from harden.verify import VerifyRequest, open_rerun, save_verified
 
@@ -70,7 +70,7 @@ def refine(
         added = join_rights(added, more)
 
 
-def add_to_local(files: ProfileFiles, table: str, rights: LocalRights, *, trust: bool) -> bool:
+def add_to_local(files: ProfileFiles, table: str, rights: LocalRights | LocalRemoval, *, trust: bool) -> bool:
     """Insert `rights` into the `[table]` of NAME.local.toml, made if it is missing; False when they are there already.
 
     Raises DocumentError when it cannot be done by insertions alone; nothing is written then.

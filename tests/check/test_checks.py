@@ -34,6 +34,14 @@ def covered(share: float) -> tuple[Coverage, ...]:
     return (Coverage(kind="files", runs=2, seen=4, total=5.0, coverage=share, expected_new=1.0, last_new=2),)
 
 
+def limited(**changes: Any) -> Profile:
+    return profile(rights={"limits": {"observed": {"memory": "64M", "pids": 16}}}, **changes)
+
+
+def demanded(**demands: Any) -> dict[str, Any]:
+    return {"demand": msgspec.convert(demands, Demand)}
+
+
 OPEN = profile()
 TWO = profile(generated={"runs": ["a" * 12, "b" * 12]})
 NOT_SERVING = Demand(forbidden_while_serving=("execve", "CAP_SETUID"))
@@ -175,6 +183,15 @@ FAILING: dict[str, list[tuple[Subject | Profile, dict[str, Any], str]]] = {
         ),
     ],
     "missing-control": [(OPEN, {"demand": msgspec.convert({"controls": {"memory": "required"}}, Demand)}, "memory")],
+    "missing-limit": [
+        (OPEN, demanded(required_limits=["pids"]), "pids"),
+        (OPEN, demanded(max_limits={"memory": "64M"}), "memory"),
+        (limited(controls={"memory": "off"}), demanded(required_limits=["memory"]), "memory"),
+    ],
+    "high-limit": [
+        (limited(), demanded(max_limits={"memory": "32M"}), "memory"),
+        (limited(), demanded(max_limits={"pids": 15, "memory": "64M"}), "pids"),
+    ],
     "too-many-rights": [(OPEN, {"demand": Demand(most=Counts(syscalls=2))}, "system calls")],
     "too-few-runs": [(OPEN, {"demand": Demand(min_runs=2)}, "")],
 }
@@ -274,8 +291,11 @@ PASSING: dict[str, list[tuple[Subject | Profile, dict[str, Any]]]] = {
         (
             profile(controls={"memory": "required"}),
             {"demand": msgspec.convert({"controls": {"memory": "preferred"}}, Demand)},
-        )
+        ),
+        (limited(), demanded(controls={"memory": "preferred"})),
     ],
+    "missing-limit": [(limited(), demanded(required_limits=["pids"], max_limits={"memory": "1M"})), (OPEN, {})],
+    "high-limit": [(limited(), demanded(max_limits={"memory": "64M", "nofile": 64})), (OPEN, {})],
     "too-many-rights": [(OPEN, {"demand": Demand(most=Counts(syscalls=3, files=0, programs=0))})],
     "too-few-runs": [(TWO, {"demand": Demand(min_runs=2)})],
 }

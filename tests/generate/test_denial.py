@@ -14,7 +14,7 @@ from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.denial import Denial, Refusal
 from harden.model.local_merge import merge_local
-from harden.model.profile import Local, LocalRights, Profile
+from harden.model.profile import Local, LocalRemoval, LocalRights, Profile
 from harden.model.recording import CapabilityNamespace, Recording, Run
 from harden.model.syscall import number_of
 from tests import recordings
@@ -82,7 +82,7 @@ def test_a_new_ruled_call_is_added_with_its_arguments_only():
 
 
 def test_a_removed_call_was_recorded():
-    local = Local(format="harden-local/1", remove=LocalRights(syscalls=("openat",)))
+    local = Local(format="harden-local/1", remove=LocalRemoval(syscalls=("openat",)))
     found = only(denials(run(), refusal("openat"), profile=merge_local(recordings.small_profile(), local)))
     assert found.recorded is True
 

@@ -17,6 +17,11 @@ from tests.check.cases import calls, files, profile
 SOCKET = {"socket": [["AF_UNIX", "SOCK_STREAM", "0"]]}
 MORE_SOCKET = {"socket": [["AF_UNIX", "SOCK_STREAM", "0"], ["AF_INET", "SOCK_STREAM", "6"]]}
 
+
+def limited(controls: dict[str, str] | None = None, **limits: object) -> Profile:
+    return profile(rights={"limits": {"observed": limits}}, controls=controls or {})
+
+
 GROWN = [
     (calls("read"), calls("read", "ptrace"), RightKind.SYSCALL, "ptrace"),
     (profile(), profile(rights={"architectures": ["i386", "x86_64"]}), RightKind.ARCHITECTURE, "i386"),
@@ -39,6 +44,10 @@ GROWN = [
     ),
     (profile(), profile(controls={"landlock": "off"}), RightKind.CONTROL, "landlock is off, was required"),
     (profile(controls={"memory": "required"}), profile(), RightKind.CONTROL, "memory is off, was required"),
+    (limited(pids=16), limited(pids=32), RightKind.LIMIT, "pids up to 32, was up to 16"),
+    (limited(memory="1G"), limited(memory="1025M"), RightKind.LIMIT, "memory up to 1025M, was up to 1G"),
+    (limited(nofile=64), profile(), RightKind.LIMIT, "nofile without a limit, was up to 64"),
+    (limited(pids=16), limited({"pids": "off"}, pids=16), RightKind.LIMIT, "pids without a limit, was up to 16"),
     (profile(), profile(workload={"network": "host"}), RightKind.WORKLOAD, "network host"),
     (profile(), profile(workload={"user_namespace": "host"}), RightKind.WORKLOAD, "user_namespace host"),
     (
@@ -110,6 +119,9 @@ def test_growth(old, new, kind, right):
         (profile(), profile(rights={"syscalls": {"baseline": ["read", "write"], "manual": ["exit_group"]}})),
         (profile(), profile(controls={"apparmor": "required"})),
         (profile(workload={"network": "host"}), profile()),
+        (limited(memory="1G"), limited(memory="1G")),
+        (limited(memory="1G"), limited(memory="1023M", pids=16)),
+        (profile(), limited(pids=1 << 20)),
         (profile(), profile(generated={"runs": ["b" * 12]})),
         (profile(), profile(workload={"isolation": {"memory": 5, "pids": 5, "cpuset": "0", "hostname": "box"}})),
         (

@@ -12,13 +12,17 @@ from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import LOCAL_FORMAT, Local, Profile
 from harden.model.recording import FileOperation
-from tests.recordings import small_profile
+from harden.model.resource_limit import LimitName
+from tests.recordings import profile_of, run, small_profile
+
+
+def local(text: str) -> Local:
+    data = f'format = "harden-local/1"\n{text}'.encode()
+    return parse_toml(data, Local, format=LOCAL_FORMAT, file="app.local.toml")
 
 
 def merged(text: str) -> Profile:
-    data = f'format = "harden-local/1"\n{text}'.encode()
-    local = parse_toml(data, Local, format=LOCAL_FORMAT, file="app.local.toml")
-    return merge_local(small_profile(), local, file="app.local.toml")
+    return merge_local(small_profile(), local(text), file="app.local.toml")
 
 
 def test_nothing_changes_nothing():
@@ -157,3 +161,38 @@ def test_refine_does_not_grant_clone3_for_good():
 def test_a_wrong_refined_rule_names_its_table():
     with pytest.raises(DocumentError, match=r"refined\.arguments"):
         merged('[refined]\narguments.prctl = [["PR_SET_NAME"]]\n')
+
+
+LEARNED = profile_of(run(peaks={"pids": 3.0, "open_files": 9.0, "memory_cgroup_bytes": 1.0}))
+
+
+def test_a_persons_limits_replace_what_was_learned():
+    changed = merge_local(LEARNED, local('[add.limits]\nmemory = "1G"\npids = 4\n'))
+    assert changed.rights.limits == {
+        Origin.OBSERVED: {LimitName.NOFILE: 64},
+        Origin.MANUAL: {LimitName.MEMORY: "1G", LimitName.PIDS: 4},
+    }
+    assert changed.rights.all_limits() == {LimitName.MEMORY: 1 << 30, LimitName.NOFILE: 64, LimitName.PIDS: 4}
+
+
+def test_limits_are_lifted_by_name():
+    changed = merge_local(LEARNED, local('[remove]\nlimits = ["memory", "pids"]\n'))
+    assert changed.rights.limits == {Origin.OBSERVED: {LimitName.NOFILE: 64}}
+    with pytest.raises(DocumentError, match="'pids' is not limited"):
+        merge_local(changed, local('[remove]\nlimits = ["pids"]\n'))
+
+
+def test_refine_only_raises_limits():
+    changed = merge_local(LEARNED, local("[refined.limits]\nnofile = 128\npids = 8\n"))
+    assert changed.rights.limits == {
+        Origin.OBSERVED: {LimitName.MEMORY: "64M", LimitName.PIDS: 16},
+        Origin.REFINED: {LimitName.NOFILE: 128},
+    }
+    lifted = merge_local(LEARNED, local('[remove]\nlimits = ["nofile"]\n[refined.limits]\nnofile = 128\n'))
+    assert LimitName.NOFILE not in lifted.rights.all_limits()
+
+
+@pytest.mark.parametrize("text", ["pids = 0", 'pids = "16M"', 'memory = "64"', "memory = 5", "nofile = -1", "cpu = 1"])
+def test_what_is_no_limit_is_refused(text):
+    with pytest.raises(DocumentError):
+        local(f"[add.limits]\n{text}\n")

@@ -13,6 +13,7 @@ from harden.model.gap import Completeness
 from harden.model.origin import Origin
 from harden.model.profile import Profile
 from harden.model.profile_merge import merge_profiles
+from harden.model.resource_limit import LimitName
 from tests import recordings
 from tests.check.cases import calls, files, profile
 
@@ -82,3 +83,9 @@ def test_union_covers_both_in_any_order(first, second):
     assert [change for each in both for change in added_rights(union, each)] == []
     assert merged(*reversed(both)) == union
     assert merged(union, *both).rights == merged(union).rights == union.rights
+
+
+def test_the_largest_limit_is_kept_and_none_where_one_has_none():
+    small = recordings.profile_of(recordings.run(peaks={"pids": 3.0, "open_files": 9.0, "memory_cgroup_bytes": 1.0}))
+    large = recordings.profile_of(recordings.run(peaks={"pids": 30.0, "memory_cgroup_bytes": 5.0}))
+    assert merged(small, large).rights.limits == {Origin.OBSERVED: {LimitName.MEMORY: "64M", LimitName.PIDS: 64}}

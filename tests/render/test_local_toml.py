@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from harden.errors import DocumentError
 from harden.model.document import parse_toml
 from harden.model.local_merge import join_rights
-from harden.model.profile import LOCAL_FORMAT, Local, LocalRights
+from harden.model.profile import LOCAL_FORMAT, Local, LocalRemoval, LocalRights
+from harden.model.resource_limit import LimitName
 from harden.render.local_toml import insert_rights, render_rights
 from tests.recordings import path_bytes
 
@@ -21,7 +22,7 @@ def parse(text: str) -> Local:
     return parse_toml(text.encode(), Local, format=LOCAL_FORMAT, file="app.local.toml")
 
 
-def insert(text: str, new: LocalRights, table: str = "refined") -> str:
+def insert(text: str, new: LocalRights | LocalRemoval, table: str = "refined") -> str:
     return insert_rights(text, table, new, file="app.local.toml")
 
 
@@ -125,11 +126,51 @@ rights = st.builds(
 )
 
 
-@given(st.lists(rights, min_size=1, max_size=4), st.sampled_from(["refined", "remove"]))
-def test_any_rights_one_after_the_other(steps: list[LocalRights], table: str):
-    text, whole = HEAD + "# a person's words\n", LocalRights()
+limits = st.lists(st.sampled_from(LimitName), max_size=3, unique=True).map(tuple)
+removals = st.builds(
+    lambda added, lifted: LocalRemoval(
+        **{name: getattr(added, name) for name in added.__struct_fields__ if name != "limits"}, limits=lifted
+    ),
+    rights,
+    limits,
+)
+steps = st.tuples(st.just("refined"), st.lists(rights, min_size=1, max_size=4)) | st.tuples(
+    st.just("remove"), st.lists(removals, min_size=1, max_size=4)
+)
+
+
+@given(steps)
+def test_any_rights_one_after_the_other(given_steps: tuple[str, list[LocalRights | LocalRemoval]]):
+    table, steps = given_steps
+    text, whole = HEAD + "# a person's words\n", type(steps[0])()
     for step in steps:
         after = insert(text, step, table)
         assert is_kept(text, after)
         text, whole = after, join_rights(whole, step)
-    assert join_rights(LocalRights(), getattr(parse(text), table)) == whole
+    assert join_rights(type(whole)(), getattr(parse(text), table)) == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + '[add.limits]\npids = 64 # mine\n[refined.limits]\nnofile = 64 # seen\nmemory = "64M"\npids = 64\n',
+        HEAD + "[refined]\nlimits.pids=32 # or so\n",
+        HEAD + "refined.limits.nofile = 256",
+        HEAD + "[refined.limits]\n",
+    ],
+)
+def test_refined_limits_are_raised_in_their_place(text: str):
+    before = parse(text)
+    raised = LocalRights(limits={LimitName.PIDS: 128, LimitName.MEMORY: "1G", LimitName.NOFILE: 128})
+    after = parse(insert(text, raised))
+    assert after.refined == join_rights(before.refined, raised)
+    assert after.add == before.add
+    for line in text.splitlines():
+        assert line.partition("#")[2] in insert(text, raised)
+    assert insert(insert(text, raised), raised) == insert(text, raised)
+
+
+def test_what_a_person_limited_is_never_replaced():
+    text = HEAD + "[add.limits]\npids = 64\n"
+    with pytest.raises(DocumentError, match="cannot be edited"):
+        insert(text, LocalRights(limits={LimitName.PIDS: 128}), table="add")

@@ -16,6 +16,7 @@ _SECTIONS: Final = {
     RightKind.CAPABILITY: Section.CAPABILITY,
     RightKind.FILE: Section.FILE,
     RightKind.NETWORK: Section.NETWORK,
+    RightKind.LIMIT: Section.LIMIT,
     RightKind.CONTROL: Section.DEFAULT,
     RightKind.WORKLOAD: Section.WORKLOAD,
 }

@@ -137,7 +137,7 @@ def _is_about(scope: Scope, subject: Subject) -> bool:
 
 _ADDED_UP: Final = (
     "forbidden_syscalls", "required_syscalls", "forbidden_while_serving", "forbidden_capabilities", "forbidden_network",
-    "exports",
+    "exports", "required_limits",
 )  # fmt: skip
 
 

@@ -119,6 +119,7 @@ class Section(enum.StrEnum):
     CAPABILITY = "capabilities"
     FILE = "files"
     NETWORK = "network"
+    LIMIT = "limits"
     ARCHITECTURE = "architectures"
     GENERATED = "generated"
     WORKLOAD = "workload"

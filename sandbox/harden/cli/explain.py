@@ -23,7 +23,8 @@ _LISTED: Final = 20
 def command(profile: Path, rule: tuple[str, ...], as_json: bool, trust: bool) -> None:
     """Show the runs, programs and calls behind a rule, from the recording beside it; or why it is there anyhow.
 
-    RULE is a call, a call with its arguments, a capability, a path or path pattern, or a network rule.
+    RULE is a call, a call with its arguments, a capability, a path or path pattern, a network rule, or the name of a
+    limit.
 
     \b
     Example:
@@ -31,6 +32,7 @@ def command(profile: Path, rule: tuple[str, ...], as_json: bool, trust: bool) ->
       harden explain app.profile.toml ioctl TCGETS
       harden explain app.profile.toml /etc/passwd
       harden explain app.profile.toml connect tcp 127.0.0.1:5432
+      harden explain app.profile.toml memory
     """
     from harden.enforce import load, locate
     from harden.generate.explanation import explain

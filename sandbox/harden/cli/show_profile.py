@@ -39,6 +39,11 @@ def show_profile(profile: Profile) -> None:
     output.line(f"files ({files})")
     for origin in Origin:
         output.table([("", text, path, f"[{origin}]") for path, text in sorted(rights.files.get(origin, {}).items())])
+    output.line()
+    output.line(f"limits ({len(rights.all_limits())})")
+    for origin in Origin:
+        limits = sorted(rights.limits.get(origin, {}).items())
+        output.table([("", name, str(value), f"[{origin}]") for name, value in limits])
     if profile.widened:
         output.line()
         output.line("widened (granted <- seen)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from harden.generate.limit_rule import limit_comments
 from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import normal_path
 from harden.model.path_pattern import PathPattern
@@ -43,11 +44,12 @@ def evidence_of(recording: Recording) -> Evidence:
             path = normal_path(file.path)
             if path is not None and file.result in CAN_HAVE_WORKED:
                 seen["files", PathPattern.literal(path).text].add(file.executable, file.count, file.phases)
-    return {
+    comments = {
         place: text
         for place, each in sorted(seen.items())
         if (text := each.comment(serves=serves, counted=place[0] != "files" or len(executables) > 1))
     }
+    return comments | {("limits", name): text for name, text in limit_comments(Recording.of(recording.runs).runs)}
 
 
 class _Seen:

@@ -18,6 +18,7 @@ from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import Profile
 from harden.model.recording import Recording
+from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
 __all__ = ["Explanation", "Granted", "explain"]
@@ -41,7 +42,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     why: str
     rights: str = ""
-    """Of a path: what may be done to it."""
+    """Of a path: what may be done to it; of a limit: how much."""
     seen: tuple[str, ...] = ()
     """Of a widened path: what it was made from."""
     behind: tuple[Behind, ...] = ()
@@ -60,7 +61,7 @@ def explain(text: str, profile: Profile, recording: Recording | None, *, baselin
     """The rules of `profile` that `text` names or that grant it; UsageError with near matches when there is none.
 
     `text` is a call (`openat`), a call with arguments (`ioctl TCGETS`, `ioctl(TCGETS)`), a capability, a path or path
-    pattern, or a network rule.
+    pattern, a network rule, or the name of a limit (`memory`).
     """
     wanted = " ".join(text.replace("(", " ").replace(")", " ").replace(",", " ").split())
     rules = [rule for rule in _rules(profile) if _is_meant(text.strip(), wanted, rule)]
@@ -80,7 +81,7 @@ def explain(text: str, profile: Profile, recording: Recording | None, *, baselin
                 rule=rule,
                 origin=origin,
                 why=_why(kind, rule, origin, profile, baseline),
-                rights=profile.rights.files[origin][rule] if kind is RightKind.FILE else "",
+                rights=_rights(kind, rule, origin, profile),
                 seen=profile.widened.get(rule, ()) if kind is RightKind.FILE else (),
                 behind=evidence_for(kind, rule, recording) if recording and origin is Origin.OBSERVED else (),
             )
@@ -97,6 +98,7 @@ def _rules(profile: Profile) -> Iterator[tuple[RightKind, str, Origin]]:
         (RightKind.CAPABILITY, rights.capabilities),
         (RightKind.FILE, rights.files),
         (RightKind.NETWORK, rights.network),
+        (RightKind.LIMIT, rights.limits),
     ):
         for origin in Origin:
             for rule in by_origin.get(origin, ()):
@@ -105,6 +107,12 @@ def _rules(profile: Profile) -> Iterator[tuple[RightKind, str, Origin]]:
         for origin, rows in rights.arguments[name].items():
             for row in rows:
                 yield RightKind.ARGUMENT, " ".join((name, *row)), origin
+
+
+def _rights(kind: RightKind, rule: str, origin: Origin, profile: Profile) -> str:
+    if kind is RightKind.FILE:
+        return profile.rights.files[origin][rule]
+    return f"up to {profile.rights.limits[origin][LimitName(rule)]}" if kind is RightKind.LIMIT else ""
 
 
 def _is_meant(text: str, words: str, rule: tuple[RightKind, str, Origin]) -> bool:
@@ -142,6 +150,8 @@ def _why(kind: RightKind, rule: str, origin: Origin, profile: Profile, baseline:
         if rule.split(" ")[0] == "clone":
             return "clone3 was seen and is answered with ENOSYS; every C library then takes clone"
         return f"does the same as a call that was seen: {', '.join(profile.rights.syscalls.get(Origin.OBSERVED, ()))}"
+    if kind is RightKind.LIMIT and origin is Origin.OBSERVED:
+        return "the peak of the recorded runs, with head room"
     return _WHY[origin].replace("NAME", profile.name)
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "several_builds",
     "several_workloads",
     "unknown_capabilities",
+    "unknown_peak",
     "unknown_results",
     "unruled_socket",
 ]
@@ -110,3 +111,8 @@ def unknown_capabilities(held: Sequence[str]) -> str:
     return (
         f"recorded without checks of capabilities: none is granted{which}; add those that it needs in NAME.local.toml"
     )
+
+
+def unknown_peak(limit: str, unknown: int, runs: int) -> str:
+    """Some runs do not tell what they used at most."""
+    return f"{limit} is not limited: {unknown} of {runs} runs do not tell their peak; record them again for a limit"

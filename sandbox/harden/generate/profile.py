@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harden.errors import DocumentError
 from harden.generate import note
+from harden.generate.limit_rule import limit_notes, limit_rules
 from harden.generate.limits import call_notes, capability_notes, file_notes, unseen_notes
 from harden.generate.network_rule import network_rules
 from harden.generate.path_rule import PathNames, file_rules
@@ -54,6 +55,7 @@ def generate_profile(
                 *capability_notes(runs),
                 *file_notes(runs),
                 *unseen_notes(runs),
+                *limit_notes(runs),
             ),
         ),
         workload=workload_of(runs),
@@ -64,6 +66,7 @@ def generate_profile(
             capabilities=_listed({need for run in runs for need in capability_needs(run)}),
             files=files,
             network=_listed(set(network)),
+            limits=limit_rules(runs),
         ),
         widened=widened,
     )

@@ -8,12 +8,15 @@ from typing import Final
 
 import msgspec
 
+from harden.generate.limit_rule import peak_text
 from harden.model.cover import allows
 from harden.model.diff import RightKind
 from harden.model.need import capability_needs, normal_path, socket_rule
 from harden.model.network_rule import NetworkRule
 from harden.model.path_pattern import PathPattern
+from harden.model.peak import peak_of
 from harden.model.recording import Recording, Run
+from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
 __all__ = ["Behind", "evidence_for"]
@@ -102,10 +105,18 @@ def _addresses(rule: str, run: Run) -> Iterator[_Found]:
             yield seen.executable, seen.operation, f"{asked.render()}: {seen.result}", seen.count
 
 
+def _peaks(rule: str, run: Run) -> Iterator[_Found]:
+    name = LimitName(rule)
+    peak = peak_of(run, name)
+    if peak is not None:
+        yield run.workload.program, "", peak_text(name, peak), 1
+
+
 _FIND: Final[dict[RightKind, Callable[[str, Run], Iterator[_Found]]]] = {
     RightKind.SYSCALL: _calls,
     RightKind.ARGUMENT: _arguments,
     RightKind.CAPABILITY: _capabilities,
     RightKind.FILE: _files,
     RightKind.NETWORK: _addresses,
+    RightKind.LIMIT: _peaks,
 }

@@ -9,8 +9,10 @@ from harden.model.need import capability_needs, file_needs, network_needs
 from harden.model.network_rule import ANY_PORT, NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import to_text
+from harden.model.peak import peak_of
 from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation, Run
+from harden.model.resource_limit import render_limit
 from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
 
 __all__ = ["FileIndex", "allows", "missing"]
@@ -46,6 +48,7 @@ def missing(profile: Profile, run: Run) -> tuple[str, ...]:
         *(f"capability {name}" for name in sorted(capability_needs(run) - {c.name for c in rights.all_capabilities()})),
         *_files(rights, run),
         *_network(rights, run),
+        *_limits(rights, run),
     )
 
 
@@ -88,6 +91,13 @@ def _network(rights: Rights, run: Run) -> Iterator[str]:
     for rule in sorted(network_needs(run)):
         if not any(allows(wider, rule) for wider in granted):
             yield rule.render()
+
+
+def _limits(rights: Rights, run: Run) -> Iterator[str]:
+    for name, most in rights.all_limits().items():
+        peak = peak_of(run, name)
+        if peak is not None and max(peak.value, peak.asked) > most:
+            yield f"{name} up to {max(peak.value, peak.asked)}, limited to {render_limit(name, most)}"
 
 
 def allows(wider: NetworkRule, rule: NetworkRule) -> bool:

@@ -18,7 +18,8 @@ from harden.model.network_rule import NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import Profile, Rights, render_file_rights
 from harden.model.recording import FileOperation
-from harden.model.risk import Risk, capability_risk, file_risk, network_risk, syscall_risk
+from harden.model.resource_limit import render_limit
+from harden.model.risk import Risk, capability_risk, file_risk, limit_risk, network_risk, syscall_risk
 from harden.model.sandbox import NetworkMode, UserNamespaceMode
 from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
 
@@ -34,6 +35,7 @@ class RightKind(enum.StrEnum):
     CAPABILITY = "capability"
     FILE = "file"
     NETWORK = "network"
+    LIMIT = "limit"
     CONTROL = "control"
     WORKLOAD = "workload"
 
@@ -76,6 +78,7 @@ def added_rights(old: Profile, new: Profile) -> tuple[RightChange, ...]:
         *_capabilities(old.rights, new.rights),
         *_files(old.rights, new.rights),
         *_network(old.rights, new.rights),
+        *_limits(old, new),
         *_controls(old, new),
         *_workload(old, new),
     }
@@ -149,6 +152,16 @@ def _rule_covers(wider: NetworkRule, rule: NetworkRule) -> bool:
     if not (rule.family == "AF_UNIX" and wider.address.startswith("/") and rule.address.startswith("/")):
         return False
     return PathPattern.parse(wider.address).covers(PathPattern.parse(rule.address))
+
+
+def _limits(old: Profile, new: Profile) -> Iterator[RightChange]:
+    after = new.limits()
+    for name, was in old.limits().items():
+        now = after.get(name)
+        if now is None or now > was:
+            text = f"{name} without a limit" if now is None else f"{name} up to {render_limit(name, now)}"
+            risk = limit_risk(name, lifted=now is None)
+            yield _change(RightKind.LIMIT, f"{text}, was up to {render_limit(name, was)}", risk, rule=name)
 
 
 _STRENGTH = {Requirement.OFF: 0, Requirement.PREFERRED: 1, Requirement.REQUIRED: 2}

@@ -11,12 +11,22 @@ import msgspec
 
 from harden.errors import DocumentError
 from harden.model.origin import Origin
-from harden.model.profile import Local, LocalRights, Profile, Rights, parse_file_rights, render_file_rights
+from harden.model.profile import (
+    Local,
+    LocalRemoval,
+    LocalRights,
+    Profile,
+    Rights,
+    parse_file_rights,
+    render_file_rights,
+)
+from harden.model.resource_limit import LimitName, LimitValue, parse_limit
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
 __all__ = ["join_rights", "merge_local"]
 
 T = TypeVar("T")
+L = TypeVar("L", bound=LocalRights | LocalRemoval)
 
 _TABLES: Final = {Origin.MANUAL: "add", Origin.REFINED: "refined"}
 _ONLY_BY_HAND: Final = frozenset({"clone3"})
@@ -40,22 +50,31 @@ def merge_local(profile: Profile, local: Local, *, file: str = "") -> Profile:
     return msgspec.structs.replace(profile, rights=rights, controls={**profile.controls, **local.controls})
 
 
-def join_rights(one: LocalRights, other: LocalRights) -> LocalRights:
-    """Both together, sorted; ValueError for file rights that are none."""
+def join_rights(one: L, other: L) -> L:
+    """Both together, sorted, the larger of two limits; ValueError for file rights that are none."""
     files = dict(one.files)
     for path, text in other.files.items():
         have = parse_file_rights(files[path]) if path in files else frozenset()
         files[path] = render_file_rights(have | parse_file_rights(text))
-    names = sorted({*one.arguments, *other.arguments})
-    return LocalRights(
+    arguments = dict(one.arguments)
+    for call, rows in other.arguments.items():
+        arguments[call] = (*arguments.get(call, ()), *rows)
+    return msgspec.structs.replace(
+        one,
         syscalls=tuple(sorted({*one.syscalls, *other.syscalls})),
-        arguments={
-            name: tuple(sorted({*one.arguments.get(name, ()), *other.arguments.get(name, ())})) for name in names
-        },
+        arguments={call: tuple(sorted(set(arguments[call]))) for call in sorted(arguments)},
         capabilities=tuple(sorted({*one.capabilities, *other.capabilities})),
         files=dict(sorted(files.items())),
         network=tuple(sorted({*one.network, *other.network})),
+        limits=_joined_limits(one, other),
     )
+
+
+def _joined_limits(one: LocalRights | LocalRemoval, other: LocalRights | LocalRemoval) -> object:
+    if isinstance(one, LocalRights) and isinstance(other, LocalRights):
+        both = sorted((*one.limits.items(), *other.limits.items()), key=lambda item: parse_limit(*item))
+        return dict(sorted(dict(both).items()))
+    return tuple(sorted({*one.limits, *other.limits}))
 
 
 def _check(add: LocalRights) -> None:
@@ -67,7 +86,7 @@ def _refuse(file: str, where: str, problem: str, hint: str) -> NoReturn:
     raise DocumentError(file, problem, where=where, hint=hint)
 
 
-def _remove(rights: Rights, remove: LocalRights, file: str) -> Rights:
+def _remove(rights: Rights, remove: LocalRemoval, file: str) -> Rights:
     arguments = {name: rows for name, rows in rights.arguments.items() if name not in remove.syscalls}
     return msgspec.structs.replace(
         rights,
@@ -76,6 +95,7 @@ def _remove(rights: Rights, remove: LocalRights, file: str) -> Rights:
         capabilities=_without(rights.capabilities, remove.capabilities, file, "$.remove.capabilities"),
         files=_without_files(rights.files, remove.files, file),
         network=_without(rights.network, remove.network, file, "$.remove.network"),
+        limits=_without_limits(rights.limits, remove.limits, file),
     )
 
 
@@ -128,6 +148,30 @@ def _without_files(
     return {origin: table for origin, table in out.items() if table}
 
 
+def _without_limits(
+    limits: Mapping[Origin, dict[LimitName, LimitValue]], gone: tuple[LimitName, ...], file: str
+) -> dict[Origin, dict[LimitName, LimitValue]]:
+    for name in gone:
+        if not any(name in table for table in limits.values()):
+            _refuse(file, "$.remove.limits", f"{name.value!r} is not limited", "remove this line")
+    kept = {origin: {n: v for n, v in table.items() if n not in gone} for origin, table in limits.items()}
+    return {origin: table for origin, table in kept.items() if table}
+
+
+def _with_limits(
+    rights: Rights, new: Mapping[LimitName, LimitValue], origin: Origin
+) -> dict[Origin, dict[LimitName, LimitValue]]:
+    """A person's limits replace what is there; refine only raises them."""
+    now = rights.all_limits()
+    taken = {
+        name: value
+        for name, value in new.items()
+        if origin is Origin.MANUAL or (name in now and parse_limit(name, value) > now[name])
+    }
+    kept = {each: {n: v for n, v in table.items() if n not in taken} for each, table in rights.limits.items()}
+    return {each: table for each, table in {**kept, origin: {**kept.get(origin, {}), **taken}}.items() if table}
+
+
 def _add(rights: Rights, add: LocalRights, origin: Origin, file: str) -> Rights:
     table = _TABLES[origin]
     by_hand = _ONLY_BY_HAND.intersection(add.syscalls if origin is Origin.MANUAL else ())
@@ -158,6 +202,7 @@ def _add(rights: Rights, add: LocalRights, origin: Origin, file: str) -> Rights:
         capabilities=_with(rights.capabilities, add.capabilities, origin),
         files={each: dict(sorted(granted_there.items())) for each, granted_there in files.items()},
         network=_with(rights.network, add.network, origin),
+        limits=_with_limits(rights, add.limits, origin),
     )
 
 

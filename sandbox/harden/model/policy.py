@@ -14,6 +14,7 @@ from harden.model.path_pattern import PathPattern
 from harden.model.policy_network import NetworkDemand
 from harden.model.profile import ArgumentTexts, parse_file_rights
 from harden.model.recording import Completeness
+from harden.model.resource_limit import LimitName, LimitValue, parse_limit
 from harden.model.severity import Severity
 from harden.model.syscall import is_known
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
@@ -102,6 +103,10 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     forbidden_network: tuple[str, ...] = ()
     controls: dict[Control, Requirement] = {}
     """What a profile must demand at least; resource limits (`memory`, `pids`, …) are controls too."""
+    required_limits: tuple[LimitName, ...] = ()
+    """What a profile must limit, however high."""
+    max_limits: dict[LimitName, LimitValue] = {}
+    """The most that a profile may allow of each; one without that limit allows more."""
     most: Counts = Counts()
     completeness: Completeness | None = None
     """The least that a recording must be worth: `complete`, or `opaque` to accept what cannot be seen."""
@@ -140,6 +145,8 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                 raise ValueError(f"{name!r}: an address family is written AF_INET")
         for text in (*(self.allowed_network or ()), *self.forbidden_network):
             NetworkDemand.parse(text)
+        for limit, value in self.max_limits.items():
+            parse_limit(limit, value)
         if self.min_coverage is not None and not 0 <= self.min_coverage <= 1:
             raise ValueError(f"min_coverage {self.min_coverage}: a share is from 0 to 1")
         for number in (self.min_runs, self.max_age_days):

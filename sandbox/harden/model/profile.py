@@ -14,6 +14,7 @@ from harden.model.network_rule import NetworkRule
 from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.recording import Completeness, FileOperation
+from harden.model.resource_limit import LIMIT_CONTROLS, LimitName, LimitValue, parse_limit
 from harden.model.syscall import number_of
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 from harden.model.workload import Workload
@@ -23,6 +24,7 @@ __all__ = [
     "PROFILE_FORMAT",
     "Generated",
     "Local",
+    "LocalRemoval",
     "LocalRights",
     "Profile",
     "Rights",
@@ -78,6 +80,8 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """By path pattern: the file rights, words of `FileOperation`."""
     network: dict[Origin, tuple[str, ...]] = {}
     """Network rules as `NetworkRule.render` writes them."""
+    limits: dict[Origin, dict[LimitName, LimitValue]] = {}
+    """The most that may be used. What is not here is not limited."""
 
     def __post_init__(self) -> None:
         for name, arch in ((name, arch) for arch in self.architectures for name in self.all_syscalls()):
@@ -96,6 +100,7 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             parse_file_rights(rights)
         for text in (text for rules in self.network.values() for text in rules):
             NetworkRule.parse(text)
+        self.all_limits()
 
     def all_syscalls(self) -> frozenset[str]:
         """Names of all granted calls, of any origin."""
@@ -127,6 +132,13 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """All network rules, sorted."""
         return tuple(sorted({NetworkRule.parse(text) for rules in self.network.values() for text in rules}))
 
+    def all_limits(self) -> dict[LimitName, int]:
+        """The largest value of every limit, in the order of their names; ValueError for a value that is none."""
+        found: dict[LimitName, int] = {}
+        for name, value in ((name, value) for limits in self.limits.values() for name, value in limits.items()):
+            found[name] = max(parse_limit(name, value), found.get(name, 0))
+        return dict(sorted(found.items()))
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A generated profile."""
@@ -139,17 +151,38 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     widened: dict[str, tuple[str, ...]] = {}
     """Path pattern granted, to the paths seen that it was made from."""
     controls: dict[Control, Requirement] = {}
-    """Filled from NAME.local.toml; what is not here follows `DEFAULT_REQUIREMENTS`."""
+    """Filled from NAME.local.toml; what is not here follows `DEFAULT_REQUIREMENTS`, but a limit is preferred."""
+
+    def limits(self) -> dict[LimitName, int]:
+        """The limits that are asked for: all but those whose control is switched off."""
+        off = {control for control, wanted in self.controls.items() if wanted is Requirement.OFF}
+        return {name: most for name, most in self.rights.all_limits().items() if LIMIT_CONTROLS[name] not in off}
 
 
-class LocalRights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rights that a person adds or removes, written as in a profile but without origins."""
-
+class _LocalLists(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     syscalls: tuple[str, ...] = ()
     arguments: dict[str, tuple[ArgumentTexts, ...]] = {}
     capabilities: tuple[str, ...] = ()
     files: dict[str, str] = {}
     network: tuple[str, ...] = ()
+
+
+class LocalRights(_LocalLists, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rights that a person adds, written as in a profile but without origins."""
+
+    limits: dict[LimitName, LimitValue] = {}
+    """In place of those that were learned, larger or smaller."""
+
+    def __post_init__(self) -> None:
+        for name, value in self.limits.items():
+            parse_limit(name, value)
+
+
+class LocalRemoval(_LocalLists, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rights that a person removes."""
+
+    limits: tuple[LimitName, ...] = ()
+    """Names of limits that are lifted."""
 
 
 class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +191,6 @@ class Local(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     format: Literal["harden-local/1"]
     add: LocalRights = LocalRights()
     refined: LocalRights = LocalRights()
-    """What `harden refine` added: like `add`, with the origin `refined`."""
-    remove: LocalRights = LocalRights()
+    """What `harden refine` added: like `add`, with the origin `refined`; a limit there only ever raises one."""
+    remove: LocalRemoval = LocalRemoval()
     controls: dict[Control, Requirement] = {}

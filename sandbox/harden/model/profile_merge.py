@@ -22,6 +22,7 @@ from harden.model.profile import (
     render_file_rights,
 )
 from harden.model.recording import FileOperation
+from harden.model.resource_limit import LimitName, LimitValue, parse_limit, render_limit
 
 __all__ = ["merge_profiles"]
 
@@ -35,9 +36,9 @@ _STRICTEST: Final = (Requirement.REQUIRED, Requirement.PREFERRED, Requirement.OF
 def merge_profiles(profiles: Sequence[Profile], *, name: str, version: str) -> Profile:
     """The profile `name` that allows what any of `profiles` allows; the same bytes whatever their order.
 
-    Each right keeps the origins it has in them. A call that takes any arguments in one takes any here. The workload is
-    that of the one whose text comes first; a control is as strict as the strictest of them has it. Raises UsageError
-    when they are not of one program.
+    Each right keeps the origins it has in them. A limit is the largest, and none where one has none. A call that
+    takes any arguments in one takes any here. The workload is that of the one whose text comes first; a control is as
+    strict as the strictest of them has it. Raises UsageError when they are not of one program.
     """
     programs = sorted({profile.workload.program for profile in profiles})
     if len(programs) != 1:
@@ -76,6 +77,7 @@ def _rights(each: Sequence[Rights]) -> Rights:
         capabilities=_lists(rights.capabilities for rights in each),
         files=_files(each),
         network=_lists(rights.network for rights in each),
+        limits=_limits(each),
     )
 
 
@@ -106,6 +108,16 @@ def _files(each: Sequence[Rights]) -> dict[Origin, dict[str, str]]:
             for path, text in files.items():
                 found[origin][path] |= parse_file_rights(text)
     return _in_order(found, lambda files: {path: render_file_rights(files[path]) for path in sorted(files)})
+
+
+def _limits(each: Sequence[Rights]) -> dict[Origin, dict[LimitName, LimitValue]]:
+    """The largest of each; none where one of them has none."""
+    shared = frozenset.intersection(*(frozenset(rights.all_limits()) for rights in each))
+    found: dict[Origin, dict[LimitName, int]] = defaultdict(dict)
+    for origin, limits in ((origin, limits) for rights in each for origin, limits in rights.limits.items()):
+        for name in shared & limits.keys():
+            found[origin][name] = max(parse_limit(name, limits[name]), found[origin].get(name, 0))
+    return _in_order(found, lambda limits: {name: render_limit(name, limits[name]) for name in sorted(limits)})
 
 
 def _in_order(found: dict[Origin, Before], of: Callable[[Before], After]) -> dict[Origin, After]:

@@ -15,6 +15,7 @@ from harden.model.guarded_root import is_beneath
 from harden.model.network_rule import NetworkOperation, NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.recording import FileOperation
+from harden.model.resource_limit import LimitName
 
 __all__ = [
     "CAPABILITY_RISKS",
@@ -23,6 +24,7 @@ __all__ = [
     "Risk",
     "capability_risk",
     "file_risk",
+    "limit_risk",
     "network_risk",
     "syscall_risk",
 ]
@@ -150,3 +152,15 @@ def network_risk(rule: NetworkRule) -> Risk:
     if rule.operation is NetworkOperation.CONNECT:
         return Risk(5, "sends what it can read elsewhere")
     return Risk(4, "takes connections")
+
+
+_LIMITS: Final[Mapping[LimitName, str]] = {
+    LimitName.MEMORY: "takes memory from the rest of the host",
+    LimitName.PIDS: "makes more processes: a fork bomb takes all there are",
+    LimitName.NOFILE: "holds more of the kernel's memory by open files and sockets",
+}
+
+
+def limit_risk(name: LimitName, *, lifted: bool) -> Risk:
+    """Of a limit that is higher than it was, or gone."""
+    return Risk(5 if lifted else 3, _LIMITS[name])

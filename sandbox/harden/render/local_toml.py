@@ -1,4 +1,7 @@
-"""Rules as NAME.local.toml takes them, and edits of that file that only ever insert text: what a person wrote stays."""
+"""Rules as NAME.local.toml takes them, and edits of that file that insert text: what a person wrote stays.
+
+The one thing that is replaced is the value of a limit of [refined], which harden wrote itself.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import msgspec
 from harden.errors import DocumentError
 from harden.model.document import parse_toml
 from harden.model.local_merge import join_rights
-from harden.model.profile import LOCAL_FORMAT, Local, LocalRights, parse_file_rights, render_file_rights
+from harden.model.profile import LOCAL_FORMAT, Local, LocalRemoval, LocalRights, parse_file_rights, render_file_rights
+from harden.model.resource_limit import parse_limit
 from harden.render.toml_text import toml_key, toml_value
 
 __all__ = ["insert_rights", "render_rights"]
@@ -19,26 +23,27 @@ __all__ = ["insert_rights", "render_rights"]
 _EMPTY: Final = f'format = "{LOCAL_FORMAT}"\n'
 
 Place = tuple[str, ...]
+AnyRights = LocalRights | LocalRemoval
 
 
-def render_rights(table: str, rights: LocalRights) -> tuple[str, ...]:
+def render_rights(table: str, rights: AnyRights) -> tuple[str, ...]:
     """One line for each rule, each complete by itself: `add.files."/etc/app.conf" = "read"`."""
     return tuple(_line((table, *place), value) for place, value in _entries(rights))
 
 
-def insert_rights(text: str, table: str, new: LocalRights, *, file: str) -> str:
+def insert_rights(text: str, table: str, new: AnyRights, *, file: str) -> str:
     """`text` with `new` in its `[table]`: every byte that was there is still there, in order.
 
     Raises DocumentError when `text` is no such file, or is written so that no insertion gives just this change; the
     hint holds the lines to add by hand.
     """
     edited = text or _EMPTY
-    have: LocalRights = getattr(_parse(edited, file), table)
+    have: AnyRights = getattr(_parse(edited, file), table)
     # Backwards: each line goes just below the header, above those that came before it.
     for place, value in reversed(tuple(_entries(_missing(have, new)))):
         wanted = _canonical(_with(_parse(edited, file), table, place, value))
         candidates = (
-            edited[:at] + insertion + edited[at:] for at, insertion in _insertions(edited, table, place, value)
+            edited[:start] + insertion + edited[end:] for start, end, insertion in _edits(edited, table, place, value)
         )
         fitting = (each for each in candidates if _means(each, wanted, file))
         found = next(fitting, None)
@@ -64,8 +69,9 @@ def _means(text: str, wanted: Local, file: str) -> bool:
 
 
 def _with(local: Local, table: str, place: Place, value: Any) -> Local:
-    rights = msgspec.convert(_nested(place, value), LocalRights)
-    changed: Local = msgspec.structs.replace(local, **{table: join_rights(getattr(local, table), rights)})
+    have = getattr(local, table)
+    rights = msgspec.convert(_nested(place, value), type(have))
+    changed: Local = msgspec.structs.replace(local, **{table: join_rights(have, rights)})
     return changed
 
 
@@ -75,12 +81,15 @@ def _nested(place: Place, value: Any) -> Any:
 
 def _canonical(local: Local) -> Local:
     """Order and repetition in lists mean nothing."""
-    tables = {name: join_rights(LocalRights(), getattr(local, name)) for name in ("add", "refined", "remove")}
-    changed: Local = msgspec.structs.replace(local, **tables)
-    return changed
+    return msgspec.structs.replace(
+        local,
+        add=join_rights(LocalRights(), local.add),
+        refined=join_rights(LocalRights(), local.refined),
+        remove=join_rights(LocalRemoval(), local.remove),
+    )
 
 
-def _missing(have: LocalRights, new: LocalRights) -> LocalRights:
+def _missing(have: AnyRights, new: AnyRights) -> AnyRights:
     """What of `new` is not in `have`."""
     files = {}
     for path, text in new.files.items():
@@ -91,16 +100,25 @@ def _missing(have: LocalRights, new: LocalRights) -> LocalRights:
         name: tuple(row for row in all_ if row not in have.arguments.get(name, ()))
         for name, all_ in new.arguments.items()
     }
-    return LocalRights(
+    return msgspec.structs.replace(
+        new,
         syscalls=tuple(name for name in new.syscalls if name not in have.syscalls),
         arguments={name: left for name, left in rows.items() if left},
         capabilities=tuple(name for name in new.capabilities if name not in have.capabilities),
         files=files,
         network=tuple(rule for rule in new.network if rule not in have.network),
+        limits=_missing_limits(have, new),
     )
 
 
-def _entries(rights: LocalRights) -> Iterator[tuple[Place, Any]]:
+def _missing_limits(have: AnyRights, new: AnyRights) -> object:
+    if isinstance(have, LocalRights) and isinstance(new, LocalRights):
+        known = {name: parse_limit(name, value) for name, value in have.limits.items()}
+        return {name: value for name, value in new.limits.items() if parse_limit(name, value) > known.get(name, 0)}
+    return tuple(name for name in new.limits if name not in have.limits)
+
+
+def _entries(rights: AnyRights) -> Iterator[tuple[Place, Any]]:
     if rights.syscalls:
         yield ("syscalls",), rights.syscalls
     for name, rows in rights.arguments.items():
@@ -111,17 +129,37 @@ def _entries(rights: LocalRights) -> Iterator[tuple[Place, Any]]:
         yield ("files", path), text
     if rights.network:
         yield ("network",), rights.network
+    if isinstance(rights, LocalRights):
+        for name, value in rights.limits.items():
+            yield ("limits", name), value
+    elif rights.limits:
+        yield ("limits",), rights.limits
+
+
+def _inside(value: Any) -> tuple[str, str]:
+    """What to insert into a value that is there, and what such a value begins with."""
+    if isinstance(value, (list, tuple)):
+        return "".join(f"{toml_value(item)}, " for item in value), r"\["
+    return f"{value} ", '"'
 
 
 def _line(place: Place, value: Any) -> str:
     return f"{'.'.join(map(toml_key, place))} = {toml_value(value)}"
 
 
+def _edits(text: str, table: str, place: Place, value: Any) -> Iterator[tuple[int, int, str]]:
+    """Start and end of what is replaced, and by what; nothing is but the value of a refined limit."""
+    if (table, place[0]) == ("refined", "limits"):
+        for match in re.finditer(rf"{re.escape(place[-1])}[ \t]*=[ \t]*([^\s,}}#]+)", text):
+            yield match.start(1), match.end(1), toml_value(value)
+    for at, insertion in _insertions(text, table, place, value):
+        yield at, at, insertion
+
+
 def _insertions(text: str, table: str, place: Place, value: Any) -> Iterator[tuple[int, str]]:
     """Where to insert what: into a value, below a header, as a table at the end. Reading tells which fits."""
     key = re.escape(toml_key(place[-1]))
-    inside = f"{value} " if isinstance(value, str) else "".join(f"{toml_value(item)}, " for item in value)
-    opening = '"' if isinstance(value, str) else r"\["
+    inside, opening = _inside(value)
     for match in re.finditer(rf"{key}[ \t]*=[ \t]*{opening}", text):
         yield match.end(), inside
     whole = (table, *place)

@@ -8,6 +8,7 @@ from typing import Final
 from harden.check.case import Case, Check, Hit
 from harden.check.subject import Facet, Section
 from harden.model.control import DEFAULT_REQUIREMENTS, Requirement
+from harden.model.resource_limit import LIMIT_CONTROLS
 from harden.model.severity import Severity
 
 __all__ = ["CHECK"]
@@ -17,7 +18,9 @@ _RANK: Final = {Requirement.OFF: 0, Requirement.PREFERRED: 1, Requirement.REQUIR
 
 def _run(case: Case) -> Iterator[Hit]:
     assert case.subject.profile is not None
-    have = {**DEFAULT_REQUIREMENTS, **case.subject.profile.controls}
+    limited = {LIMIT_CONTROLS[name] for name in case.subject.profile.limits()}
+    preferred = dict.fromkeys(limited, Requirement.PREFERRED)
+    have = {**DEFAULT_REQUIREMENTS, **preferred, **case.subject.profile.controls}
     for control, wanted in sorted(case.demand.controls.items()):
         found = have.get(control, Requirement.OFF)
         if _RANK[found] < _RANK[wanted]:
