@@ -1,4 +1,4 @@
-"""Shipped servers as units of a real systemd, under the exported drop-in: they serve, and an attacker in them is held."""
+"""Shipped servers as units of a real systemd, under the exported drop-in: they serve, and an attacker is held."""
 
 from __future__ import annotations
 
