@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,7 +92,7 @@ def remove_lower(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [move_bind, link_bind, remove_lower], ids=lambda change: change.__name__)
-def test_what_an_option_names_ends_it_when_it_changes(folder: Path, change) -> None:  # type: ignore[no-untyped-def]
+def test_what_an_option_names_ends_it_when_it_changes(folder: Path, change: Callable[[Path], None]) -> None:
     run(folder)
     assert run(folder).warm
     change(folder)
