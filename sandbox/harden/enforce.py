@@ -23,6 +23,7 @@ from harden.launch.rootfs import find_in_root, host_path
 from harden.launch.symlinks import is_below
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
 from harden.model.isolation import Isolation
+from harden.model.limit import LearnedLimits
 from harden.model.local_merge import merge_local
 from harden.model.path_text import from_text
 from harden.model.profile import Profile
@@ -245,6 +246,7 @@ def sandbox_spec(
         hostname=workload.isolation.hostname or HOST_NAME,
         isolation=isolation,
         requirements=profile.controls,
+        learned=LearnedLimits(**{name.value: most for name, most in profile.limits().items()}),
         allow_degraded=allow_degraded,
     )
 

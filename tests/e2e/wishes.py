@@ -12,7 +12,7 @@ from tests.e2e.jobs import harden
 
 __all__ = ["Wishes"]
 
-_CONTROLS = 'format = "harden-local/1"\n[controls]\napparmor = "off"\n'
+_CONTROLS = 'format = "harden-local/1"\n[controls]\napparmor = "off"\nmemory = "off"\npids = "off"\n'
 
 
 class Wishes:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from harden.kernel.controllers import CONTROLLERS
 from harden.kernel.features import Features
 from harden.launch.demands import ControlPlan, Demands
 from harden.launch.device_program import ALWAYS, device_program
 from harden.launch.ops import Check, Code, Op, Stage, op
-from harden.model.control import Control, Enforcement
-from harden.model.limit import DeviceRule
+from harden.model.control import Control, Enforcement, Requirement
+from harden.model.limit import DeviceRule, Limits
 from harden.model.sandbox import SandboxSpec
 
 __all__ = ["LIMITS", "controllers_for", "limit_ops", "plan_limits", "unenforced"]
@@ -25,8 +28,20 @@ _OPTIONS: Final = {
     Control.IO: "--io",
     Control.CPUSET: "--cpuset",
 }
+_PAGE: Final = resource.getpagesize()
 _MEASURED: Final = (Control.MEMORY, Control.PIDS)
 """Controllers that a recording reads peaks from."""
+
+
+def limits_of(spec: SandboxSpec) -> Limits:
+    """Those that were given, and the profile's where none was. Memory is limited in whole pages."""
+    given, learned = spec.isolation.limits, spec.learned
+    memory, pids = given.memory, given.pids
+    if memory is None and learned.memory is not None:
+        memory = learned.memory // _PAGE * _PAGE
+    if pids is None and learned.pids is not None:
+        pids = learned.pids + 1
+    return msgspec.structs.replace(given, memory=memory, pids=pids)
 
 
 def _device_rules(spec: SandboxSpec) -> tuple[DeviceRule, ...]:
@@ -44,19 +59,22 @@ def _devices(demands: Demands, *, asked: bool) -> None:
 
 
 def plan_limits(demands: Demands) -> None:
-    """Decide about the six controls. A limit that was asked for by value is required, whatever the profile says."""
-    limits = demands.spec.isolation.limits
-    asked = limits.controls()
+    """Decide about the six controls. A limit that was asked for by value is required, whatever the profile says; one
+    that was learned is preferred, unless the profile says something.
+    """
+    limits, asked = limits_of(demands.spec), demands.spec.isolation.limits.controls()
+    switched_off = {each for each, wanted in demands.spec.requirements.items() if wanted is Requirement.OFF} - asked
+    limited = limits.controls() - switched_off
     for control in CONTROLLERS:
-        if control not in asked:
+        if control not in limited:
             if demands.wanted(control):
                 demands.give_up(control, "no limit was given", fix=f"give one: {_OPTIONS[control]}")
             continue
         state = demands.features.controllers[control]
         if not state.works:
-            demands.give_up(control, state.reason, asked=True, fix=state.fix)
+            demands.give_up(control, state.reason, asked=control in asked, fix=state.fix)
         elif not demands.features.works("clone-into-cgroup"):
-            demands.give_up(control, demands.features.detail("clone-into-cgroup"), asked=True)
+            demands.give_up(control, demands.features.detail("clone-into-cgroup"), asked=control in asked)
         else:
             lines = [f"{file.name} {file.value}" for file in limits.files() if file.control is control]
             demands.enforce(control, Check.LIMITS, expected="\n".join(lines).encode())
@@ -72,7 +90,7 @@ def unenforced(controls: Iterable[ControlPlan]) -> list[str]:
 def limit_ops(spec: SandboxSpec, enforced: frozenset[Control]) -> list[Op]:
     """The steps before the first clone: nothing of the sandbox ever runs without its limits."""
     ops = []
-    for file in spec.isolation.limits.files():
+    for file in limits_of(spec).files():
         if file.control not in enforced or not file.is_written:
             continue
         words = f"limit the cgroup: {file.name} = {file.value}"

@@ -17,7 +17,7 @@ from harden.launch.cgroup_limits import LIMITS, plan_limits
 from harden.launch.demands import FIXES, NAMESPACES, ControlPlan, Demands, fix_of
 from harden.launch.idmaps import id_maps
 from harden.launch.ops import Check
-from harden.launch.rlimits import rlimit_lines
+from harden.launch.rlimits import rlimit_lines, rlimits_of
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
 from harden.model.sandbox import LandlockRules, NetworkMode, SandboxSpec, UserNamespaceMode
 
@@ -159,7 +159,7 @@ def plan_controls(spec: SandboxSpec, features: Features) -> tuple[tuple[ControlP
         raise ControlUnavailable(Control.SECCOMP.value, features.detail("seccomp"), hint=FIXES[Control.SECCOMP])
     if spec.seccomp is not None and demands.wanted(Control.SECCOMP):
         demands.enforce(Control.SECCOMP, Check.SECCOMP, number=features.seccomp_filters + 2)
-    demands.enforce(Control.RLIMITS, Check.RLIMITS, expected=rlimit_lines(spec.isolation.rlimits))
+    demands.enforce(Control.RLIMITS, Check.RLIMITS, expected=rlimit_lines(rlimits_of(spec)))
     plan_limits(demands)
     handled = frozenset(NAMESPACES) | {
         Control.FILESYSTEM_VIEW,

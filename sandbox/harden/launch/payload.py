@@ -8,7 +8,7 @@ from harden.launch.controls import ControlPlan, is_enforced
 from harden.launch.filters import base_filter, notify_filter, shows_host_writable
 from harden.launch.idmaps import needs_ranges
 from harden.launch.ops import Code, Flag, Op, Stage, op
-from harden.launch.rlimits import rlimit_ops
+from harden.launch.rlimits import rlimit_ops, rlimits_of
 from harden.launch.tree import text
 from harden.model.control import Control
 from harden.model.sandbox import AppArmorLabel, LandlockRules, SandboxSpec
@@ -219,7 +219,7 @@ def exec_ops(spec: SandboxSpec, controls: tuple[ControlPlan, ...], *, landlocked
     kept = ", ".join(map(str, (0, 1, 2, *passed)))
     ops.append(op(pay, Code.CLOSE_FDS, f"close every descriptor but {kept}"))
     # Not before: descriptors above the limit could not be used any more.
-    ops += rlimit_ops(spec.isolation.rlimits)
+    ops += rlimit_ops(rlimits_of(spec))
     ops.append(base_filter_op(spec))
     cookie = 0
     flags = Flag.NONE

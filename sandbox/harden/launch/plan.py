@@ -34,7 +34,7 @@ from harden.launch.layers import Layer
 from harden.launch.minimal import plan_minimal_view
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.payload import exec_ops, payload_ops
-from harden.launch.rlimits import check_rlimits
+from harden.launch.rlimits import check_rlimits, rlimit_notes
 from harden.launch.rootfs import host_path, plan_rootfs_view
 from harden.launch.tree import SAFE, Tree, text
 from harden.model.control import Control
@@ -236,7 +236,7 @@ def plan(
     notes = list(tree.notes)
     if cgroup is None:
         notes.append(_NO_CGROUP)
-    notes += unenforced(controls)
+    notes += [*unenforced(controls), *rlimit_notes(spec)]
     if spec.user_namespace is not UserNamespaceMode.SHIFTED and features.root:
         notes.append(
             f"--userns={spec.user_namespace.value}: uid 0 inside is the host's uid 0; this is not a boundary against it"

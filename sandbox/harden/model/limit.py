@@ -9,7 +9,7 @@ import msgspec
 
 from harden.model.control import Control
 
-__all__ = ["RLIMIT_NAMES", "DeviceRule", "IoLimit", "LimitFile", "Limits", "Rlimit"]
+__all__ = ["RLIMIT_NAMES", "DeviceRule", "IoLimit", "LearnedLimits", "LimitFile", "Limits", "Rlimit"]
 
 RLIMIT_NAMES: Final = frozenset(
     {
@@ -142,3 +142,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         """The controls that these limits ask for."""
         asked = {file.control for file in self.files()}
         return frozenset(asked | ({Control.DEVICES} if self.devices else set()))
+
+
+class LearnedLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a profile: preferred unless it says otherwise, and each less than what the command line gives."""
+
+    memory: int | None = None
+    """Bytes."""
+    pids: int | None = None
+    """Processes and threads of the program, init not counted."""
+    nofile: int | None = None
+    """RLIMIT_NOFILE, soft and hard."""

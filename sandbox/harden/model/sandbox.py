@@ -12,6 +12,7 @@ import msgspec
 
 from harden.model.control import Control, Requirement
 from harden.model.isolation import Isolation
+from harden.model.limit import LearnedLimits
 
 __all__ = [
     "AppArmorLabel",
@@ -141,3 +142,4 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody asked for; what is not here follows `DEFAULT_REQUIREMENTS`."""
     allow_degraded: frozenset[Control] = frozenset()
     isolation: Isolation = Isolation()
+    learned: LearnedLimits = LearnedLimits()
