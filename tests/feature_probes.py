@@ -183,6 +183,7 @@ FEATURES: Final[dict[str, Feature]] = {
         )
         for name in ("cpu", "memory", "pids", "io", "cpuset")
     },
+    "cgroup1-memory": Feature(lambda: not _controller("memory")(), "a host whose memory controller is on cgroup v1"),
     "overlay": Feature(_overlay, "run as root on a kernel with CONFIG_OVERLAY_FS; TMPDIR must not be on an overlay"),
     "idmap": Feature(_idmapped_mounts, "run as root on Linux 5.12 or newer; TMPDIR on ext4, xfs, btrfs or tmpfs"),
     "idmap-tmpfs": Feature(

@@ -42,8 +42,7 @@ def test_the_recorded_workload_verifies_clean(wishes: Wishes) -> None:
 def test_a_control_that_is_only_preferred_and_not_there_is_partial(wishes: Wishes) -> None:
     wishes.trace(*BASE)
     wishes.local.write_text(
-        'format = "harden-local/1"\n[controls]\nselinux = "preferred"\n'
-        'apparmor = "off"\nmemory = "off"\npids = "off"\n'
+        'format = "harden-local/1"\n[controls]\nselinux = "preferred"\napparmor = "off"\nmemory = "off"\npids = "off"\n'
     )
     status, found = wishes.verify()
     assert (status, found["verdict"], found["denials"]) == (3, "partial", [])
