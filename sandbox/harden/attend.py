@@ -8,14 +8,18 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TypedDict
 
 import msgspec
 
+from harden.first_start import start_before
+from harden.launch.spawn import Ready as Gate
 from harden.launch.spawn import Sandbox
 from harden.model.outcome import Outcome
 from harden.model.scenario import Perturbation, Ready, Scenario
 from harden.output_watch import OutputWatch
+from harden.perturbation import disturb, disturbed_from_start, is_from_start
 from harden.scenario_run import await_ready, drive
 from harden.signal_relay import forwarding
 from harden.trace import RunningRecorder
@@ -66,28 +70,47 @@ def attend(
     attendance: Attendance,
     sandbox: Sandbox,
     *,
-    init_pid: int,
+    gate: Gate,
     output: OutputWatch | None,
     recorder: RunningRecorder,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, bool]:
     """Let the program run to its end; the second value tells whether a signal to harden ended it."""
-    scenario, readiness = attendance.scenario, attendance.readiness
+    scenario, readiness, perturbation = attendance.scenario, attendance.readiness, attendance.perturbation
     inside: _Inside = {
-        "init_pid": init_pid,
+        "init_pid": gate.init_pid,
         "environment": attendance.environment,
         "cwd": attendance.cwd,
         "output": output,
     }
-    with forwarding(sandbox) as received, sandbox.memory_watch() as memory:
+    with ExitStack() as stack:
+        received = stack.enter_context(forwarding(sandbox))
+        memory = stack.enter_context(sandbox.memory_watch())
+        stack.enter_context(disturbed_from_start(perturbation, scenario, sandbox, init_pid=gate.init_pid))
+        if scenario and perturbation is Perturbation.RESTART:
+            start_before(
+                scenario,
+                sandbox,
+                init_pid=gate.init_pid,
+                payload_pid=gate.payload_pid,
+                environment=attendance.environment,
+                cwd=attendance.cwd,
+                ready=readiness,
+                tell=tell,
+            )
         sandbox.open_gate()
         if scenario:
+            from_start = is_from_start(perturbation, scenario)
+            disturbs = None
+            if perturbation and not from_start:
+                disturbs = partial(_disturb, perturbation, sandbox, gate, tell)
             drive(
                 scenario,
                 sandbox,
                 **inside,
                 ready=readiness,
-                perturbation=attendance.perturbation,
+                disturb=disturbs,
+                may_fail=from_start,
                 when_ready=recorder.begin_serving,
                 tell=tell,
             )
@@ -102,3 +125,9 @@ def attend(
         outcome = memory.added_to(sandbox.wait())
         by_key = outcome.signal in (signal.SIGINT, signal.SIGQUIT) and scenario is None and os.isatty(0)
         return outcome, bool(received) or by_key
+
+
+def _disturb(
+    perturbation: Perturbation, sandbox: Sandbox, gate: Gate, tell: Callable[[str], None], repeat: Callable[[], None]
+) -> None:
+    disturb(perturbation, sandbox, init_pid=gate.init_pid, repeat=repeat, tell=tell)

@@ -14,7 +14,7 @@ from harden.model.denial import VERIFIED_FORMAT, Verified
 from harden.model.document import encode_json, parse_json, parse_toml
 from harden.model.profile import LOCAL_FORMAT, PROFILE_FORMAT, Local, Profile
 from harden.model.recording import RECORDING_FORMAT, Recording
-from harden.model.scenario import SCENARIO_FORMAT, Scenario
+from harden.model.scenario import SCENARIO_FORMAT, Perturbation, Scenario
 
 __all__ = [
     "LOCAL_SUFFIX",
@@ -142,7 +142,12 @@ def load_recording(path: Path) -> Recording:
 
 def load_scenario(path: Path) -> Scenario:
     """The scenario in the file at `path`."""
-    return parse_toml(atomic_file.read(path), Scenario, format=SCENARIO_FORMAT, file=str(path))
+    try:
+        return parse_toml(atomic_file.read(path), Scenario, format=SCENARIO_FORMAT, file=str(path))
+    except DocumentError as error:
+        if error.where and error.where.startswith("$.perturb["):
+            error.hint = f"known are {', '.join(Perturbation)}"
+        raise
 
 
 def require_folder(path: Path) -> Path:

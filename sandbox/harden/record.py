@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -14,7 +13,7 @@ import msgspec
 
 from harden.attend import Attendance, attend, program_streams
 from harden.backend import begin
-from harden.errors import HardenError
+from harden.ending import reason_to_keep, status_of
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
 from harden.generate.redact import redact_run, redact_workload
@@ -25,11 +24,12 @@ from harden.model.capability import Capability
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Requirement
 from harden.model.isolation import Isolation
 from harden.model.path_text import to_text
-from harden.model.recording import Completeness, GapKind, Recording, Run, RunStatus, merge
+from harden.model.recording import Recording, Run, RunStatus, merge
 from harden.model.sandbox import Bind, NetworkMode, SandboxSpec, UserNamespaceMode, View
 from harden.model.scenario import Perturbation, Scenario
 from harden.model.scenario import Ready as Readiness
 from harden.model.workload import Workload
+from harden.perturbation import check_perturbation, resolver_without_server
 from harden.profile_source import generate_from
 from harden.stored_options import HOST_NAME, stored, stored_binds
 from harden.trace import Progress, build_run
@@ -40,15 +40,6 @@ __all__ = ["STORED_VALUES", "Trace", "TraceRequest", "record"]
 STORED_VALUES: Final = frozenset({"LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ"})
 """Environment variables whose values a recording keeps; of all others only the names, because the file is committed."""
 
-_LOSSES: Final = frozenset(
-    {
-        GapKind.LOST_EVENTS,
-        GapKind.LIMIT_REACHED,
-        GapKind.UNREADABLE_PATH,
-        GapKind.INTERRUPTED,
-        GapKind.STILL_RUNNING,
-    }
-)
 _SHOWN_COMMAND: Final = 200
 _NOT_WHILE_RECORDING: Final = (Control.SECCOMP, Control.LANDLOCK, Control.APPARMOR)
 
@@ -117,6 +108,8 @@ def record(
     the recorder cannot work; nothing is written then.
     """
     first = requests[0]
+    for request in requests:
+        check_perturbation(request.perturbation)
     program = _program(first)
     files = ProfileFiles.named(first.folder, Path(program).name if first.name is None else first.name)
     earlier = files.load_recording()
@@ -130,14 +123,14 @@ def record(
         run, its_notes = _run(request, msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), tell, watch)
         runs.append(run)
         notes |= dict.fromkeys(its_notes)
-        reason = _reason_to_keep(run, files, force=request.force)
+        reason = reason_to_keep(run, files, force=request.force)
         if reason or run.status.interrupted:
             break
     recording = merge([*([earlier] if earlier else []), Recording.of(runs)])
     if not reason:
         files.save_recording(recording)
         files.save_profile(generate_from(recording, name=files.name))
-    statuses = [_status(run, allow_incomplete=first.allow_incomplete) for run in runs]
+    statuses = [status_of(run, allow_incomplete=first.allow_incomplete) for run in runs]
     return Trace(
         runs=tuple(runs),
         files=files,
@@ -193,6 +186,8 @@ def _run(
         cwd=spec.cwd,
     )
     with ExitStack() as stack:
+        shown = stack.enter_context(resolver_without_server(request.perturbation))
+        spec = msgspec.structs.replace(spec, binds=(*spec.binds, *shown))
         output = program_streams(attendance, stack)
         begun = begin(
             request.backend,
@@ -212,7 +207,7 @@ def _run(
             outcome, interrupted = attend(
                 attendance,
                 sandbox,
-                init_pid=begun.ready.init_pid,
+                gate=begun.ready,
                 output=output,
                 recorder=recorder,
                 tell=tell,
@@ -280,27 +275,3 @@ def _mode(path: bytes) -> int:
         return os.lstat(path).st_mode
     except OSError:
         return 0
-
-
-def _reason_to_keep(run: Run, files: ProfileFiles, *, force: bool) -> str:
-    """Why existing files must not be replaced after this run; empty when they may be."""
-    status = run.status
-    if force or status.interrupted or not (files.profile.exists() or files.recording.exists()):
-        return ""
-    if status.timed_out:
-        return "the program ran into --timeout"
-    if status.signal is not None:
-        return f"the program was ended by {signal.Signals(status.signal).name}"
-    if status.exit_status in (126, 127):
-        return f"the program ended with status {status.exit_status}"
-    return ""
-
-
-def _status(run: Run, *, allow_incomplete: bool) -> int:
-    if run.status.timed_out:
-        return 124
-    if run.status.signal is not None:
-        return 128 + run.status.signal
-    own = run.status.exit_status or 0
-    lost = run.completeness is not Completeness.COMPLETE and any(gap.kind in _LOSSES for gap in run.gaps)
-    return HardenError.exit_status if own == 0 and lost and not allow_incomplete else own

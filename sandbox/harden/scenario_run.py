@@ -6,20 +6,19 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from harden.errors import HardenError
-from harden.launch.spawn import Sandbox
-from harden.model.scenario import Perturbation, Ready, Scenario, Step, Stop, signal_number
+from harden.launch.spawn import Entered
+from harden.model.outcome import Outcome
+from harden.model.scenario import Ready, Scenario, Step, Stop, signal_number
 from harden.output_watch import OutputWatch
-from harden.perturbation import disturb
 
-__all__ = ["OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
+__all__ = ["Disturb", "Driven", "OutputWatch", "ScenarioFailed", "await_ready", "describe_ready", "drive"]
 
 _POLL_S: Final = 0.02
 _DISTURBED_S: Final = 10.0
@@ -32,9 +31,29 @@ class ScenarioFailed(HardenError):
     """A step did not do what the scenario says; the program was ended."""
 
 
+class Driven(Protocol):
+    """A started program: a Sandbox, or a start before the recorded one."""
+
+    def fileno(self) -> int: ...
+
+    def poll(self) -> bool: ...
+
+    def signal(self, number: int) -> None: ...
+
+    def wait(self) -> Outcome: ...
+
+    def enter(
+        self, argv: Sequence[str], *, environment: Mapping[str, str], cwd: bytes, stdout: int | None = None
+    ) -> Entered: ...
+
+
+Disturb = Callable[[Callable[[], None]], None]
+"""Disturbs the program; it is given what runs the scenario's commands once more."""
+
+
 def drive(
     scenario: Scenario,
-    sandbox: Sandbox,
+    sandbox: Driven,
     *,
     init_pid: int,
     environment: Mapping[str, str],
@@ -43,45 +62,53 @@ def drive(
     ready: Ready | None,
     when_ready: Callable[[], None],
     tell: Callable[[str], None],
-    perturbation: Perturbation | None = None,
+    disturb: Disturb | None = None,
+    may_fail: bool = False,
 ) -> None:
     """Take the started program through every step; ScenarioFailed names the step that went wrong.
 
-    `ready` is waited for first, then `when_ready` is called; `perturbation` comes before the step that stops the
+    `ready` is waited for first, then `when_ready` is called; `disturb` comes before the step that stops the
     program, and where it ends it the rest is left out. After the last step a program that still runs gets
-    SIGTERM, as if the scenario ended with `stop`.
+    SIGTERM, as if the scenario ended with `stop`. With `may_fail` the program is disturbed from its start: what goes
+    wrong before the last step is told, and a program that ends early is done.
     """
     if ready:
         tell(f"waiting until ready ({describe_ready(ready)})")
         problem = await_ready(ready, sandbox, init_pid=init_pid, environment=environment, cwd=cwd, output=output)
-        if problem:
+        if problem and not may_fail:
             raise ScenarioFailed(problem, hint="raise ready.within_s, or check what the program waits for")
-        when_ready()
-    disturbed = False
+        if problem:
+            tell(f"while disturbed: {problem}")
+        else:
+            when_ready()
 
-    def disturbance() -> None:
-        assert perturbation is not None
-        tell(f"perturbation: {perturbation}")
-        repeat = partial(_repeat, scenario, sandbox, environment=environment, cwd=cwd, tell=tell)
-        disturb(perturbation, sandbox, init_pid=init_pid, repeat=repeat, tell=tell)
+    def repeat() -> None:
+        _repeat(scenario, sandbox, environment=environment, cwd=cwd, tell=tell)
 
     for number, step in enumerate(scenario.step, 1):
-        if perturbation and step.stop and not disturbed:
-            disturbed = True
-            disturbance()
+        if disturb and step.stop:
+            disturb(repeat)
+            disturb = None
             if sandbox.poll():
                 return
+        if may_fail and sandbox.poll():
+            return
         tell(f"step {number}: {_describe_step(step)}")
-        _run_step(number, step, sandbox, environment=environment, cwd=cwd)
-    if perturbation and not disturbed:
-        disturbance()
+        try:
+            _run_step(number, step, sandbox, environment=environment, cwd=cwd)
+        except ScenarioFailed as error:
+            if not may_fail or (step.stop and not sandbox.poll()):
+                raise
+            tell(f"while disturbed: {error.message}")
+    if disturb:
+        disturb(repeat)
     if scenario.step and not sandbox.poll():
         _stop(len(scenario.step), _DEFAULT_STOP, sandbox)
 
 
 def await_ready(
     ready: Ready,
-    sandbox: Sandbox,
+    sandbox: Driven,
     *,
     init_pid: int,
     environment: Mapping[str, str],
@@ -102,7 +129,7 @@ def await_ready(
 
 def _is_ready(
     ready: Ready,
-    sandbox: Sandbox,
+    sandbox: Driven,
     *,
     init_pid: int,
     environment: Mapping[str, str],
@@ -132,7 +159,7 @@ def _listens(init_pid: int, port: int) -> bool:
     return False
 
 
-def _run_step(number: int, step: Step, sandbox: Sandbox, *, environment: Mapping[str, str], cwd: bytes) -> None:
+def _run_step(number: int, step: Step, sandbox: Driven, *, environment: Mapping[str, str], cwd: bytes) -> None:
     if sandbox.poll() and step.idle_s is None:
         raise ScenarioFailed(f"step {number} ({_describe_step(step)}): the program has ended already")
     if step.run is not None:
@@ -158,7 +185,7 @@ def _run_step(number: int, step: Step, sandbox: Sandbox, *, environment: Mapping
 
 def _repeat(
     scenario: Scenario,
-    sandbox: Sandbox,
+    sandbox: Driven,
     *,
     environment: Mapping[str, str],
     cwd: bytes,
@@ -174,7 +201,7 @@ def _repeat(
                 tell(f"while disturbed: {error.message}")
 
 
-def _stop(number: int, stop: Stop, sandbox: Sandbox) -> None:
+def _stop(number: int, stop: Stop, sandbox: Driven) -> None:
     sandbox.signal(signal_number(stop.signal))
     if not _ended_within(sandbox, stop.within_s):
         raise ScenarioFailed(f"step {number} (stop): the program still runs {stop.within_s:g} s after SIG{stop.signal}")
@@ -182,7 +209,7 @@ def _stop(number: int, stop: Stop, sandbox: Sandbox) -> None:
         raise ScenarioFailed(f"step {number} (stop): status {status}, not {stop.expect_status}")
 
 
-def _ended_within(sandbox: Sandbox, seconds: float) -> bool:
+def _ended_within(sandbox: Driven, seconds: float) -> bool:
     return bool(select.select([sandbox], [], [], seconds)[0])
 
 

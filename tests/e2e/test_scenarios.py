@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harden.model.scenario import Perturbation
 from tests.e2e.jobs import harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "python3", "gcc")
@@ -73,6 +74,7 @@ def test_an_unknown_perturbation_is_refused_with_the_known_ones(tmp_path):
     done = harden("trace", "--scenario", "s.toml", "--", "/bin/true", cwd=tmp_path, check=False)
     assert done.returncode == 125
     assert "earthquake" in done.stderr
+    assert f"hint: known are {', '.join(Perturbation)}" in done.stderr
 
 
 def test_several_scenarios_are_several_runs_of_one_recording(tmp_path):

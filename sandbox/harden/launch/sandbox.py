@@ -196,6 +196,7 @@ class Sandbox:
         self,
         argv: Sequence[str | bytes],
         *,
+        program: bytes | None = None,
         environment: Mapping[str, str] | None = None,
         cwd: str | bytes = b"/",
         stdin: int | None = None,
@@ -204,8 +205,8 @@ class Sandbox:
     ) -> Entered:
         """Run a helper command in the sandbox with its rights, in a sibling cgroup and under the base filter alone.
 
-        A plain name is looked up in PATH. `environment` None: the workload's own. Raises HardenError; ProgramNotFound
-        for a name that PATH does not have.
+        `program` None: argv[0]; a plain name is looked up in PATH. `environment` None: the workload's own. Raises
+        HardenError; ProgramNotFound for a name that PATH does not have.
         """
         ready = self._find("ready")
         if ready is None:
@@ -215,7 +216,10 @@ class Sandbox:
             variables = tuple(os.fsencode(f"{name}={value}") for name, value in environment.items())
         arguments = tuple(os.fsencode(argument) for argument in argv)
         helper = Helper(
-            program=_find_program(arguments[0], variables), argv=arguments, environment=variables, cwd=os.fsencode(cwd)
+            program=_find_program(program or arguments[0], variables),
+            argv=arguments,
+            environment=variables,
+            cwd=os.fsencode(cwd),
         )
         cgroup = None if self._cgroup is None else self._cgroup.helper_fd
         keyring = any(step.code is Code.KEYRING for step in self.plan.ops)

@@ -76,6 +76,17 @@ class Perturbation(enum.StrEnum):
     EMFILE = "emfile"
     """No process of the program can open one more file while the commands run; then they run again with the limit
     lifted."""
+    ENOSPC = "enospc"
+    """There is no free page in the memory that takes what the program writes (its copies of the host's files, /tmp,
+    /run, /dev/shm and the like) while the commands run: ENOSPC. Then they run again with as much room as before.
+    Without commands: from the program's start to its end. As on a full disk, what the program removes makes room again.
+    Folders that are bound writable are the host's and are left alone."""
+    NO_DNS = "no-dns"
+    """From its start no name server that /etc/resolv.conf names can be reached, whatever the network is; /etc/hosts is
+    as it was."""
+    RESTART = "restart"
+    """The program is started, taken through the steps and ended without being recorded, then once more in the same
+    files: what it needs where its own files are there already."""
     PIPE = "stdio-pipe"
     """Input at its end and output are pipes."""
     TERMINAL = "stdio-terminal"
@@ -92,7 +103,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     step: tuple[Step, ...] = ()
     perturb: tuple[Perturbation, ...] = ()
     """Beside the run that the steps describe, one more for each of these. It happens before the step that stops the
-    program; commands that fail in it do not end the run."""
+    program, unless it says otherwise; commands that fail in it do not end the run, and the program's status in it is
+    not that of harden trace."""
 
 
 def signal_number(name: str) -> int:
