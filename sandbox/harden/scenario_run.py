@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from harden.errors import HardenError
+from harden.errors import HardenError, ProgramNotFound
 from harden.launch.spawn import Entered
 from harden.model.outcome import Outcome
 from harden.model.scenario import Ready, Scenario, Step, Stop, signal_number
@@ -23,6 +23,8 @@ __all__ = ["Disturb", "Driven", "OutputWatch", "ScenarioFailed", "await_ready", 
 _POLL_S: Final = 0.02
 _DISTURBED_S: Final = 10.0
 """A command beside a disturbed program gets no longer: it may wait for what never comes."""
+_ENDING_S: Final = 5.0
+"""How long a sandbox takes to end, at most, once its program has."""
 _TCP_LISTEN: Final = "0A"
 _DEFAULT_STOP: Final = Stop()
 
@@ -163,7 +165,13 @@ def _run_step(number: int, step: Step, sandbox: Driven, *, environment: Mapping[
     if sandbox.poll() and step.idle_s is None:
         raise ScenarioFailed(f"step {number} ({_describe_step(step)}): the program has ended already")
     if step.run is not None:
-        helper = sandbox.enter(step.run, environment=environment, cwd=cwd, stdout=sys.stderr.fileno())
+        try:
+            helper = sandbox.enter(step.run, environment=environment, cwd=cwd, stdout=sys.stderr.fileno())
+        except HardenError as error:
+            # It can have ended since it was asked, a moment before its sandbox does.
+            if isinstance(error, ProgramNotFound) or not _ended_within(sandbox, _ENDING_S):
+                raise
+            raise ScenarioFailed(f"step {number} ({_describe_step(step)}): the program has ended already") from None
         try:
             status = helper.wait(step.within_s)
         except TimeoutError:
