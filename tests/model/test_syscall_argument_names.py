@@ -11,7 +11,10 @@ import pytest
 from harden.model import syscall_argument_names as table
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values, render_values
 
-NEWER = {"MFD_NOEXEC_SEAL", "MFD_EXEC", "SCHED_EXT"}
+NEWER = {
+    *("MFD_NOEXEC_SEAL", "MFD_EXEC", "SCHED_EXT"),
+    *(name for number, name in table.IO_URING_REGISTRATIONS.items() if number > 25),
+}
 """Than the headers of the oldest distribution that is built on."""
 
 
@@ -28,6 +31,10 @@ NEWER = {"MFD_NOEXEC_SEAL", "MFD_EXEC", "SCHED_EXT"}
         (table.SEMAPHORE_COMMANDS, ("linux/ipc.h", "linux/sem.h")),
         (table.MESSAGE_COMMANDS, ("linux/ipc.h", "linux/msg.h")),
         (table.SCHEDULING_POLICIES, ("linux/sched.h",)),
+        (table.IO_URING_REGISTRATIONS, ("linux/io_uring.h",)),
+        (table.PERF_FLAGS, ("linux/perf_event.h",)),
+        (table.RESOURCES, ("linux/resource.h",)),
+        (table.USERFAULTFD_FLAGS, ("linux/userfaultfd.h", "fcntl.h")),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
 )
@@ -55,9 +62,29 @@ def test_names_have_the_values_of_the_headers(names: Mapping[int, str], headers:
         ("shmat", (0o100000,), ("SHM_EXEC",)),
         ("semctl", (16,), ("SETVAL",)),
         ("sched_setscheduler", (1,), ("SCHED_FIFO",)),
+        ("getsockopt", (1, 4), ("SOL_SOCKET", "SO_ERROR")),
+        ("io_uring_register", (2,), ("IORING_REGISTER_FILES",)),
+        ("perf_event_open", (8,), ("PERF_FLAG_FD_CLOEXEC",)),
+        ("prlimit64", (7,), ("RLIMIT_NOFILE",)),
+        ("setrlimit", (4,), ("RLIMIT_CORE",)),
+        ("quotactl", (0x80000700,), ("Q_GETQUOTA",)),
+        ("quotactl_fd", (0x80000100,), ("Q_SYNC",)),
+        ("sysfs", (3,), ("3",)),
+        ("userfaultfd", (0x80001,), ("UFFD_USER_MODE_ONLY|O_CLOEXEC",)),
     ],
 )
 def test_values_are_written_by_name_and_read_back(call, values, texts):
     row = ARGUMENT_ROWS[call]
     assert render_values(row, values) == texts
     assert parse_values(row, texts) == values
+
+
+@pytest.mark.requires("gcc")
+def test_commands_of_quotactl_are_those_that_qcmd_makes(tmp_path) -> None:
+    names = table.QUOTA_COMMANDS
+    source = "#include <linux/quota.h>\n#include <stdio.h>\nint main(void) {\n"
+    source += "".join(f'printf("%u\\n", (unsigned)QCMD({name}, 0));\n' for name in names.values()) + "return 0; }\n"
+    program = tmp_path / "values"
+    subprocess.run(["gcc", "-x", "c", "-", "-o", program], input=source, text=True, check=True)
+    printed = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    assert [int(line) for line in printed.split()] == list(names)

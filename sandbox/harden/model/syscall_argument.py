@@ -1,8 +1,10 @@
 """The system call arguments that matter: one row per call, read by the recorder, the generator and the filter.
 
 Only scalar arguments of calls that are not hot are here: a filter cannot follow pointers (seccomp(2)), and a rule on a
-hot call costs its place in the kernel's allow bitmap. `mask` keeps the bits that decide (for `clone` the namespaces,
-for `mmap` write and execute), at the width the kernel reads: an `int` argument is compared on its low 32 bits only.
+hot call costs its place in the kernel's allow bitmap. Numbers that are of one run only are not here either: processes
+(whom signals went to is recorded by kind), descriptors, sizes. `mask` keeps the bits that decide (for `clone` the
+namespaces, for `mmap` write and execute), at the width the kernel reads: an `int` argument is compared on its low 32
+bits only.
 """
 
 from __future__ import annotations
@@ -19,15 +21,19 @@ from harden.model.syscall_argument_names import (
     BPF_COMMANDS,
     CLONE_FLAGS,
     FCNTL_COMMANDS,
+    IO_URING_REGISTRATIONS,
     IOCTL_REQUESTS,
     KEYCTL_OPERATIONS,
     MEMFD_FLAGS,
     MESSAGE_COMMANDS,
     MOUNT_FLAGS,
+    PERF_FLAGS,
     PERSONALITIES,
     PRCTL_OPTIONS,
     PROTECTION_BITS,
     PTRACE_REQUESTS,
+    QUOTA_COMMANDS,
+    RESOURCES,
     SCHEDULING_POLICIES,
     SECCOMP_OPERATIONS,
     SEMAPHORE_COMMANDS,
@@ -37,6 +43,7 @@ from harden.model.syscall_argument_names import (
     SOCKET_OPTIONS,
     SOCKET_TYPES,
     UNMOUNT_FLAGS,
+    USERFAULTFD_FLAGS,
 )
 
 __all__ = ["ANY", "ARGUMENT_ROWS", "Argument", "ArgumentKind", "ArgumentRow", "parse_values", "render_values"]
@@ -47,6 +54,11 @@ _NAMESPACES: Final = 0x7E020000
 _CLONE_NEWTIME: Final = 0x80
 _IPC: Final = _INT & ~0x100
 """Without IPC_64, which the C library adds on some machines."""
+_LONG: Final = 0xFFFFFFFFFFFFFFFF
+_OPCODE: Final = _INT & ~0x80000000
+"""Without IORING_REGISTER_USE_REGISTERED_RING."""
+_QUOTA: Final = _INT & ~0xFF
+"""Without the kind of quota: of a user, a group or a project."""
 _POLICY: Final = _INT & ~0x40000000
 """Without SCHED_RESET_ON_FORK."""
 
@@ -91,6 +103,10 @@ _SOCKET: Final = (
     _enum("type", 1, SOCKET_TYPES, mask=0xF),
     Argument(name="protocol", index=2, kind=ArgumentKind.NUMBER),
 )
+_SOCKET_OPTION: Final = (
+    _enum("level", 1, SOCKET_LEVELS),
+    Argument(name="optname", index=2, kind=ArgumentKind.ENUM, names_by_first=SOCKET_OPTIONS),
+)
 _PROTECTION: Final = _flags("prot", 2, PROTECTION_BITS, mask=0x6)
 
 ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
@@ -100,6 +116,8 @@ ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
         ArgumentRow(syscall="bpf", arguments=(_enum("cmd", 0, BPF_COMMANDS),)),
         ArgumentRow(syscall="clone", arguments=(_flags("flags", 0, CLONE_FLAGS, mask=_NAMESPACES),)),
         ArgumentRow(syscall="fcntl", arguments=(_enum("cmd", 1, FCNTL_COMMANDS),)),
+        ArgumentRow(syscall="getsockopt", arguments=_SOCKET_OPTION),
+        ArgumentRow(syscall="io_uring_register", arguments=(_enum("opcode", 1, IO_URING_REGISTRATIONS, mask=_OPCODE),)),
         ArgumentRow(syscall="ioctl", arguments=(_enum("cmd", 1, IOCTL_REQUESTS),)),
         ArgumentRow(syscall="keyctl", arguments=(_enum("option", 0, KEYCTL_OPERATIONS),)),
         ArgumentRow(syscall="memfd_create", arguments=(_flags("flags", 1, MEMFD_FLAGS),)),
@@ -107,27 +125,28 @@ ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
         ArgumentRow(syscall="mount", arguments=(_flags("flags", 3, MOUNT_FLAGS),)),
         ArgumentRow(syscall="mprotect", arguments=(_PROTECTION,)),
         ArgumentRow(syscall="msgctl", arguments=(_enum("cmd", 1, MESSAGE_COMMANDS, mask=_IPC),)),
+        ArgumentRow(syscall="perf_event_open", arguments=(_flags("flags", 4, PERF_FLAGS, mask=_LONG),)),
         ArgumentRow(syscall="personality", arguments=(_enum("personality", 0, PERSONALITIES),)),
         ArgumentRow(syscall="pkey_mprotect", arguments=(_PROTECTION,)),
         ArgumentRow(syscall="prctl", arguments=(_enum("option", 0, PRCTL_OPTIONS),)),
+        ArgumentRow(syscall="prlimit64", arguments=(_enum("resource", 1, RESOURCES),)),
         ArgumentRow(syscall="ptrace", arguments=(_enum("request", 0, PTRACE_REQUESTS),)),
+        ArgumentRow(syscall="quotactl", arguments=(_enum("cmd", 0, QUOTA_COMMANDS, mask=_QUOTA),)),
+        ArgumentRow(syscall="quotactl_fd", arguments=(_enum("cmd", 1, QUOTA_COMMANDS, mask=_QUOTA),)),
         ArgumentRow(syscall="sched_setscheduler", arguments=(_enum("policy", 1, SCHEDULING_POLICIES, mask=_POLICY),)),
         ArgumentRow(syscall="seccomp", arguments=(_enum("op", 0, SECCOMP_OPERATIONS),)),
         ArgumentRow(syscall="semctl", arguments=(_enum("cmd", 2, SEMAPHORE_COMMANDS, mask=_IPC),)),
         ArgumentRow(syscall="setns", arguments=(_flags("flags", 1, CLONE_FLAGS),)),
-        ArgumentRow(
-            syscall="setsockopt",
-            arguments=(
-                _enum("level", 1, SOCKET_LEVELS),
-                Argument(name="optname", index=2, kind=ArgumentKind.ENUM, names_by_first=SOCKET_OPTIONS),
-            ),
-        ),
+        ArgumentRow(syscall="setrlimit", arguments=(_enum("resource", 0, RESOURCES),)),
+        ArgumentRow(syscall="setsockopt", arguments=_SOCKET_OPTION),
         ArgumentRow(syscall="shmat", arguments=(_flags("shmflg", 2, SHMAT_FLAGS, mask=0o170000),)),
         ArgumentRow(syscall="shmctl", arguments=(_enum("cmd", 1, SHM_COMMANDS, mask=_IPC),)),
         ArgumentRow(syscall="socket", arguments=_SOCKET),
         ArgumentRow(syscall="socketpair", arguments=_SOCKET),
+        ArgumentRow(syscall="sysfs", arguments=(Argument(name="option", index=0, kind=ArgumentKind.NUMBER),)),
         ArgumentRow(syscall="umount2", arguments=(_flags("flags", 1, UNMOUNT_FLAGS),)),
         ArgumentRow(syscall="unshare", arguments=(_flags("flags", 0, CLONE_FLAGS, mask=_NAMESPACES | _CLONE_NEWTIME),)),
+        ArgumentRow(syscall="userfaultfd", arguments=(_flags("flags", 0, USERFAULTFD_FLAGS),)),
     )
 }
 """Every ruled call, by name."""
