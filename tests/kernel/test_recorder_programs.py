@@ -156,3 +156,9 @@ def test_where_mounts_go_is_looked_at(recorded, tmp_path):
 def test_processes_that_outlive_the_program_are_counted_without_bpf(script, left):
     run = record_by_notify("/bin/sh", "-c", script, expect=None if "$$" in script else 0)
     assert [(gap.kind, gap.count) for gap in run.gaps] == ([(GapKind.STILL_RUNNING, left)] if left else [])
+
+
+@pytest.mark.requires("gcc", "seccomp-notify", "overlay", "idmap")
+def test_a_program_that_its_last_thread_ends_is_over_then(victim, tmp_path):
+    run = record_by_notify(victim("births"), "last-thread", tmp_path, cwd=tmp_path)
+    assert [(gap.kind, gap.count) for gap in run.gaps] == [(GapKind.STILL_RUNNING, 1)]

@@ -4,6 +4,7 @@
  *   exec-thread    a second thread executes /bin/true while the first one waits
  *   vfork          a vfork child reads "vfork" and executes /bin/true; then the parent reads "parent"
  *   daemon         a grandchild in a session of its own, whose parent is gone, reads "daemon" before the program ends
+ *   last-thread    the first thread ends before the second one, which kills one of two children and leaves the other
  *   bomb N         every process forks until the limit of N processes of this user refuses; then the first one writes
  *                  "full" and kills all others
  */
@@ -102,6 +103,38 @@ static int daemonized(void)
 	return read(up[0], &byte, 1) != 0 || wait(NULL) < 0;
 }
 
+static pthread_t first_thread;
+
+static void *outlive(void *unused)
+{
+	int up[2];
+	char byte;
+	pid_t killed = pipe(up) ? -1 : fork();
+
+	if (killed && fork()) {
+		if (killed < 0 || read(up[0], &byte, 1) != 1 || pthread_join(first_thread, NULL))
+			_exit(1);
+		kill(killed, SIGKILL);
+		waitpid(killed, NULL, 0);
+		/* The C library would end the process with its last thread. */
+		syscall(SYS_exit, 0);
+	}
+	for (;;)
+		if (killed || write(up[1], "x", 1) == 1)
+			pause();
+	return unused;
+}
+
+static int last_thread(void)
+{
+	pthread_t thread;
+
+	first_thread = pthread_self();
+	if (pthread_create(&thread, NULL, outlive, NULL))
+		return 1;
+	pthread_exit(NULL);
+}
+
 static int bomb(int limit)
 {
 	struct rlimit processes = {limit, limit};
@@ -109,7 +142,8 @@ static int bomb(int limit)
 	pid_t first = getpid();
 	int fd;
 
-	if (setpgid(0, 0) || setrlimit(RLIMIT_NPROC, &processes))
+	/* In a sandbox it leads its session, and with it a group, from the start. */
+	if ((getpgrp() != first && setpgid(0, 0)) || setrlimit(RLIMIT_NPROC, &processes))
 		return 1;
 	while (fork() >= 0)
 		;
@@ -137,5 +171,7 @@ int main(int argc, char **argv)
 		return by_vfork();
 	if (strcmp(argv[1], "daemon") == 0)
 		return daemonized();
+	if (strcmp(argv[1], "last-thread") == 0)
+		return last_thread();
 	return strcmp(argv[1], "bomb") == 0 ? bomb(number) : 2;
 }

@@ -210,6 +210,13 @@ pid_t look_parent(pid_t tid)
 	return number_at(status_field(tid, text, sizeof(text), "\nPPid:\t"));
 }
 
+uint32_t look_threads(pid_t tid)
+{
+	char text[4096];
+
+	return (uint32_t)number_at(status_field(tid, text, sizeof(text), "\nThreads:\t"));
+}
+
 const char *look_own_number(pid_t tid, char *text, size_t size)
 {
 	const char *at = status_field(tid, text, size, "\nNStgid:"), *last = NULL;

@@ -38,6 +38,8 @@ int look_open(pid_t tid, const char *what, int flags);
 ssize_t look_file(pid_t tid, const char *what, void *to, size_t size);
 pid_t look_group(pid_t tid);
 pid_t look_parent(pid_t tid);
+/* How many threads its process has, those included that end; 0 if it is gone. */
+uint32_t look_threads(pid_t tid);
 bool look_is_alive(pid_t tid);
 /* The file that is mapped at an address; its length, 0 for none, or -1. */
 ssize_t look_mapping(pid_t tid, uint64_t address, char *to);

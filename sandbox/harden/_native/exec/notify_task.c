@@ -18,6 +18,7 @@
 #define PENDING 1024
 #define FAR_BELOW 4096 /* tasks that begin together are seen in any order */
 #define AUXILIARY_WORDS 128
+#define FEW_THREADS 16
 
 /* An execve under way. */
 struct pending {
@@ -297,9 +298,20 @@ static void count_survivors(void)
 	notify_table->header.killed = count < 0 ? count_unended() : (uint32_t)count;
 }
 
+/* Whether the process may end with this thread: its first one has ended, and hardly any are left. A dozen that end at the
+ * same moment hide that it is the last; then task_finish counts. */
+static bool may_be_last(const struct task *task)
+{
+	const struct task *leader = &tasks[(unsigned)task->group % TASKS];
+
+	if (leader != task && leader->tid == task->group && !leader->has_ended)
+		return false;
+	return look_threads(task->tid) <= FEW_THREADS;
+}
+
 void task_ends(struct task *task, bool whole_group)
 {
-	if (task->group == first_group)
+	if (task->group == first_group && (whole_group || may_be_last(task)))
 		count_survivors();
 	if (whole_group && tasks[(unsigned)task->group % TASKS].group == task->group)
 		tasks[(unsigned)task->group % TASKS].has_ended = true;
