@@ -218,6 +218,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "crun": Feature(_program("crun"), "apt-get install crun"),
     "runc": Feature(_program("runc"), "apt-get install runc"),
     "podman": Feature(_program("podman"), "apt-get install podman"),
+    "docker": Feature(Path("/usr/sbin/dockerd").exists, "apt-get install docker.io"),
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),

@@ -6,18 +6,13 @@ but what a test starts runs in it: the one target that it boots needs the journa
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from harden.kernel.mountinfo import read_mounts
+from tests.namespaced import NOTICES, namespaced
 
 __all__ = ["SystemdMachine", "systemd_machine"]
 
@@ -25,9 +20,7 @@ _SYSTEMD: Final = "/lib/systemd/systemd"
 _TARGET: Final = "harden-test.target"
 _DEADLINE_S: Final = 60
 _BOOT: Final = f"""
-set -eu
-root=$1 shared=$2 new=$1/new
-mount --make-rprivate /
+root=$1/root new=$1/root/new
 mount -t tmpfs -o mode=755 tmpfs "$root"
 mkdir "$root/upper" "$root/work" "$new"
 mount -t overlay -o "lowerdir=/,upperdir=$root/upper,workdir=$root/work" overlay "$new"
@@ -49,7 +42,7 @@ ln -s pts/ptmx "$new/dev/ptmx"
 for name in run tmp var/tmp dev/shm; do mount -t tmpfs -o mode=1777 tmpfs "$new/$name"; done
 chmod 755 "$new/run"
 mkdir "$new/run/host" "$new/old"
-mount --bind "$shared" "$new/run/host"
+mount --bind "$1" "$new/run/host"
 rm -rf "$new/etc/systemd/system" "$new/var/log/journal"
 mkdir "$new/etc/systemd/system"
 cat >"$new/etc/systemd/system/{_TARGET}" <<END
@@ -62,13 +55,8 @@ ip link set lo up
 cd "$new"
 pivot_root . old
 umount -l /old
-exec env -i container=harden-test NOTIFY_SOCKET=/run/host/notify PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
+exec env -i container=harden-test NOTIFY_SOCKET=/run/host/{NOTICES} PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
     {_SYSTEMD} --system --unit={_TARGET} --log-target=journal --show-status=no
-"""
-
-_ENTER: Final = """
-echo $$ >"$0/cgroup.procs"
-exec unshare --mount --pid --fork --cgroup --net --uts --ipc sh -c "$1" sh "$2" "$3"
 """
 
 
@@ -114,50 +102,6 @@ class SystemdMachine:
 @contextmanager
 def systemd_machine(folder: Path) -> Iterator[SystemdMachine]:
     """Boot one with its files in `folder`; all that it started ends with the block."""
-    root, shared = folder / "root", folder / "shared"
-    hierarchy = next(mount.point for mount in read_mounts() if mount.filesystem == b"cgroup2")
-    cgroup = Path(os.fsdecode(hierarchy)) / f"harden-test-systemd-{os.getpid()}"
-    for each in (root, shared, cgroup):
-        each.mkdir()
-    with contextlib.ExitStack() as stack:
-        stack.callback(_remove, cgroup)
-        ready = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        ready.bind(str(shared / "notify"))
-        words = ["sh", "-c", _ENTER, str(cgroup), _BOOT, str(root), str(shared)]
-        log = stack.enter_context(open(folder / "boot.log", "wb"))
-        process = stack.enter_context(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
-        stack.callback(_kill, cgroup)
-        until = time.monotonic() + _DEADLINE_S
-        while not _is_ready(ready):
-            assert process.poll() is None, (folder / "boot.log").read_text()
-            assert time.monotonic() < until, (folder / "boot.log").read_text()
-        (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        stack.callback(_wait_for, os.pidfd_open(int(first)))
-        stack.callback(_kill, cgroup)
-        yield SystemdMachine(int(first), shared)
-
-
-def _wait_for(pidfd: int) -> None:
-    """Until the first process is dead, which it is after all of its namespace."""
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    assert poll.poll(_DEADLINE_S * 1000)
-    os.close(pidfd)
-
-
-def _is_ready(notices: socket.socket) -> bool:
-    """Whether systemd says so in the next second: sd_notify(3), of its first process too where it is in a container."""
-    notices.settimeout(1)
-    try:
-        return "READY=1" in notices.recv(65536).decode().split("\n")
-    except TimeoutError:
-        return False
-
-
-def _kill(cgroup: Path) -> None:
-    (cgroup / "cgroup.kill").write_text("1")
-
-
-def _remove(cgroup: Path) -> None:
-    for at, _, _ in os.walk(cgroup, topdown=False):
-        os.rmdir(at)
+    (folder / "root").mkdir()
+    with namespaced(_BOOT, folder) as first:
+        yield SystemdMachine(first, folder)

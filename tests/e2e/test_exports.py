@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.docker_engine import docker_engine
 from tests.e2e.jobs import HARDEN, environment
 
 STATEMENTS = "create table note(t); insert into note values('hello'); select t from note;"
@@ -129,10 +131,7 @@ def test_bwrap_runs_the_script_and_holds_it(exported):
 @pytest.mark.requires("podman", "crun")
 def test_podman_starts_a_container_with_the_exported_filter(exported):
     """Without what this host cannot give: AppArmor in its kernel, v2 controllers, higher limits."""
-    root = exported / "image"
-    for folder in ("usr/bin", "lib64", "lib", "tmp", "run", "var/tmp", "proc", "sys", "dev", "etc", str(exported)[1:]):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    copy_program(root, Path("/usr/bin/sqlite3"))
+    root = image(exported)
     script = (exported / "out/notes.podman.sh").read_text()
     host = "--rootfs --cgroups=disabled --log-driver=none --ulimit=nofile=256:256 --ulimit=nproc=256:256"
     words = script.replace("podman run --rm", f"podman --runtime crun run --rm {host}")
@@ -146,6 +145,54 @@ def test_podman_starts_a_container_with_the_exported_filter(exported):
     (exported / "podman-shell.sh").write_text(shell)
     refused = started("sh", "podman-shell.sh", str(root), folder=exported)
     assert "uid=" not in refused.stdout + refused.stderr
+
+
+@pytest.mark.requires("docker")
+def test_docker_starts_a_container_with_the_exported_command(exported):
+    """A real engine runs the script; AppArmor alone is left out, which this kernel does not have."""
+    folder = Path(tempfile.mkdtemp(prefix="harden-docker-", dir="/var/tmp"))
+    try:
+        with docker_engine(folder, {"notes": image(exported)}) as environment:
+            script = (exported / "out/notes.docker.sh").read_text()
+            words = script.replace("  --security-opt apparmor=harden.notes \\\n", "")
+            runtime = ("--format", "seccomp", "--runtime", "runc", "-o", "out/notes.seccomp.json")
+            harden(exported, "export", "notes.profile.toml", *runtime)
+            done = docker(words, exported / "out", environment)
+            assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+            shell = words.rsplit("'create table", 1)[0] + "'.shell id'\n"
+            assert "uid=" not in docker(shell, exported / "out", environment).stdout
+            free = shell.replace("seccomp=notes.seccomp.json", "seccomp=unconfined")
+            assert "uid=" in docker(free, exported / "out", environment).stdout, "it is the filter that refuses"
+    finally:
+        shutil.rmtree(folder)
+
+
+def docker(script: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What the script's container writes."""
+    (folder / "docker.sh").write_text(script)
+    return subprocess.run(
+        ["sh", "docker.sh", "notes"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def image(exported: Path) -> Path:
+    """A root file system that holds sqlite3 and a shell, and little else."""
+    root = exported / "image"
+    for folder in ("usr/bin", "lib64", "lib", "tmp", "run", "var/tmp", "proc", "sys", "dev", "etc", str(exported)[1:]):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for program in (Path("/usr/bin/sqlite3"), Path("/usr/bin/dash"), Path("/usr/bin/id")):
+        copy_program(root, program)
+    if not (root / "bin").exists():
+        (root / "bin").symlink_to("usr/bin")
+    shutil.copy(root / "usr/bin/dash", root / "usr/bin/sh")
+    return root
 
 
 def copy_program(root: Path, program: Path) -> None:
