@@ -35,6 +35,11 @@ class Program:
     features: tuple[str, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()
     """Commands that make the working folder what the scenarios expect, run in it."""
+    stand_in: tuple[str, tuple[str, ...]] | None = None
+    """A folder of the machine's own data, and the command that makes one like it in the folder named after it.
+
+    The program sees the made one in its place: a rerun writes for real.
+    """
 
     @property
     def folder(self) -> Path:
@@ -66,6 +71,7 @@ PROGRAMS: Final = (
         scenarios=("use", "append"),
         options=("--cwd", "/", "--user", "redis", "--cap-drop", "ALL"),
         features=("redis",),
+        stand_in=("/var/lib/redis", ("test", "-d")),
     ),
     Program(
         name="memcached",
@@ -78,6 +84,10 @@ PROGRAMS: Final = (
         scenarios=("use", "manage"),
         options=("--cwd", "/", "--user", "postgres"),
         features=("postgres",),
+        stand_in=(
+            "/var/lib/postgresql/15/main",
+            ("/usr/lib/postgresql/15/bin/initdb", "--auth-local=peer", "--no-instructions", "--no-sync", "-D"),
+        ),
     ),
     _tool("sqlite3", ("write", "journal"), features=("sqlite3",)),
     _tool("python3", ("network", "files"), features=("python3",)),
@@ -118,8 +128,12 @@ def environment(program: Program) -> dict[str, str]:
 
 def harden(program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ...] = (0,)) -> str:
     """Run the installed command for this program; gives its standard output."""
+    command = [str(HARDEN), *arguments]
+    if program.stand_in:
+        shown = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        command = ["unshare", "--mount", "sh", "-c", shown, str(program.work), program.stand_in[0], *command]
     done = subprocess.run(
-        [str(HARDEN), *arguments],
+        command,
         cwd=cwd,
         env=environment(program),
         capture_output=True,
@@ -134,16 +148,30 @@ def harden(program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ..
 
 @contextmanager
 def surroundings(program: Program) -> Iterator[None]:
-    """Its working folder, fresh, and gone again; nothing for a program that has none of its own."""
-    if str(program.work) not in program.options:
+    """Its working folder, or what stands in for one of the machine's, fresh, and gone again; else nothing."""
+    if str(program.work) not in program.options and not program.stand_in:
         yield
         return
+    user = pwd.getpwnam(program.user).pw_uid if program.user else USER
+    group = pwd.getpwnam(program.user).pw_gid if program.user else USER
+    commands = [(*program.stand_in[1], str(program.work))] if program.stand_in else program.prepare
     shutil.rmtree(program.work, ignore_errors=True)
-    program.work.mkdir(parents=True)
-    os.chown(program.work, USER, USER)
+    program.work.mkdir(parents=True, mode=0o700 if program.stand_in else 0o755)
+    os.chown(program.work, user, group)
     try:
-        for command in program.prepare:
-            subprocess.run(command, cwd=program.work, env=environment(program), check=True, user=USER, group=USER)
+        for command in commands:
+            done = subprocess.run(
+                command,
+                cwd=program.work,
+                env=environment(program),
+                capture_output=True,
+                text=True,
+                check=False,
+                user=user,
+                group=group,
+                extra_groups=(),
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
         yield
     finally:
         shutil.rmtree(program.work, ignore_errors=True)
