@@ -68,6 +68,15 @@ def test_a_format_that_cannot_hold_the_command_is_left_out_loudly(folder, capfd)
     assert "oci-bundle: not written: \\xff" in capfd.readouterr().err
 
 
+def test_all_for_another_architecture_leaves_out_loudly_what_is_compiled(folder, capfd):
+    assert export("app.profile.toml", "--all", "out", "--arch", "aarch64") == 125
+    written = {path.name for path in (folder / "out").iterdir()}
+    left_out = ("bpf", "bubblewrap", "bubblewrap-filter")
+    assert FILES - written == {f"app{FORMATS[name].suffix}" for name in left_out}
+    said = capfd.readouterr().err
+    assert all(f"{name}: not written: --arch aarch64" in said for name in left_out)
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(folder, capfd):
     assert export("app.profile.toml", "--all", "app.profile.toml/x") == 125
     assert "mkdir(" in capfd.readouterr().err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pytest
 from hypothesis import given
 
 from harden.bpf.action import ALLOW
 from harden.bpf.decision import Decision
+from harden.errors import Inexpressible
 from harden.model.arch import Arch
 from harden.model.origin import Origin
 from harden.model.profile import Rights
@@ -15,7 +18,7 @@ from harden.model.syscall import number_of, numbers
 from harden.render.foreign_arch import SIBLINGS, on_arch
 from harden.render.formats import FORMATS, Options
 from tests.bpf.sample_rights import arbitrary_rights
-from tests.recordings import arguments, profile_of, run, syscall
+from tests.recordings import arguments, file, profile_of, run, syscall
 from tests.render.test_seccomp import profile
 
 AARCH64 = Arch.AARCH64
@@ -45,6 +48,51 @@ def test_calls_become_their_siblings_and_that_is_said():
     assert "clone for fork" in said
     assert "nothing like it: arch_prctl, iopl" in said
     assert "record there too" in said
+
+
+def test_paths_are_those_of_the_architecture():
+    seen = run(
+        files=(
+            file("/usr/lib/x86_64-linux-gnu/libc.so.6", "read"),
+            file("/usr/lib/aarch64-linux-gnu/libc.so.6", "map"),
+            file("/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "map"),
+            file("/lib64/ld-linux-x86-64.so.2", "stat"),
+            file("/usr/lib/python3/_x.cpython-311-x86_64-linux-gnu.so", "map"),
+            file("/srv/x86", "read"),
+        )
+    )
+    wanted, notes = on_arch(profile_of(seen), AARCH64)
+    granted = {pattern.text: {each.value for each in operations} for pattern, operations in wanted.rights.all_files()}
+    assert granted["/usr/lib/aarch64-linux-gnu/libc.so.6"] == {"read", "map"}
+    assert granted["/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1"] == {"map"}
+    assert granted["/lib/ld-linux-aarch64.so.1"] == {"stat"}
+    assert granted["/usr/lib/python3/_x.cpython-311-aarch64-linux-gnu.so"] == {"map"}
+    assert granted["/srv/x86"] == {"read"}
+    assert "4 paths are those of Debian on aarch64, such as /usr/lib/aarch64-linux-gnu" in notes
+
+
+COMPILED = ("bpf", "bubblewrap", "bubblewrap-filter")
+
+
+@pytest.mark.parametrize("name", sorted(set(FORMATS) - set(COMPILED)))
+def test_a_format_for_another_architecture_names_no_other(name):
+    seen = run(
+        syscalls=(syscall("open"), syscall("read"), syscall("mmap")),
+        files=(file("/usr/lib/x86_64-linux-gnu/libc.so.6", "read", "map"), file("/srv/app/x", "read")),
+    )
+    row = FORMATS[name]
+    content = row.render(profile_of(seen), Options(arch=AARCH64)).content.decode()
+    assert not re.search("x86|amd64", content, re.IGNORECASE)
+    assert ("aarch64" in content.lower() or "arm64" in content) == (name in MENTIONS), content
+
+
+MENTIONS = {"seccomp", "spo", "oci-bundle", "systemd", "apparmor", "landlock"}
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_compiled_filter_is_not_written_for_another_architecture(name):
+    with pytest.raises(Inexpressible, match="compiled for the machine"):
+        FORMATS[name].render(profile_of(run()), Options(arch=AARCH64))
 
 
 def test_a_fork_makes_no_namespace():

@@ -9,7 +9,8 @@ import jsonschema
 import yaml
 
 from harden.model.profile import Profile
-from harden.render.formats import FORMATS
+from harden.render.formats import FORMATS, Options
+from harden.render.runtime_rights import runtimes
 from tests.conftest import ROOT
 from tests.recordings import file, profile_of, run, small_profile, socket
 
@@ -28,6 +29,15 @@ def test_seccomp_says_what_the_oci_profile_says_but_for_the_default_errno():
     assert oci.pop("defaultErrnoRet") == 1
     assert specs(small_profile())[0] == oci
     assert any("defaultErrnoRet" in warning for warning in FORMATS["spo"].render(small_profile()).warnings)
+
+
+def test_what_a_runtime_calls_itself_is_added_on_request():
+    rendered = FORMATS["spo"].render(small_profile(), Options(runtime=runtimes()["runc"]))
+    seccomp, _ = yaml.safe_load_all(rendered.content)
+    allowed = {name for entry in seccomp["spec"]["syscalls"][:1] for name in entry["names"]}
+    assert "fstatfs" in allowed
+    assert "fstatfs" not in {name for entry in specs(small_profile())[0]["syscalls"][:1] for name in entry["names"]}
+    assert any(warning.startswith("added for runc: ") for warning in rendered.warnings)
 
 
 def test_apparmor_has_the_paths_that_it_can_hold():

@@ -31,9 +31,13 @@ __all__ = ["command"]
     "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write here.  [default: stdout]"
 )
 @click.option(
-    "--runtime", metavar="NAME", help="seccomp, oci-bundle: add what this container runtime calls itself: runc, crun."
+    "--runtime",
+    metavar="NAME",
+    help="seccomp, spo, oci-bundle: add what this container runtime calls itself: runc, crun.",
 )
-@click.option("--arch", metavar="ARCH", help="seccomp: for another architecture than the recorded one: aarch64.")
+@click.option(
+    "--arch", metavar="ARCH", help="For another architecture than the recorded one: aarch64. Not bpf, bubblewrap."
+)
 @click.option("--children", is_flag=True, help="apparmor: a profile for each program it starts, from the recording.")
 @click.option("--parser", metavar="VERSION", help="apparmor: for apparmor_parser from 3.0 or 4.0 on.  [default: 3.0]")
 @click.option(

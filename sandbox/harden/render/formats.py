@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from harden import shipped
+from harden.errors import Inexpressible
 from harden.model.arch import Arch
 from harden.model.profile import Profile, Rights
 from harden.model.runtime_calls import Runtime
@@ -55,9 +56,17 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     """The options of `harden export` that it takes."""
 
     def render(self, profile: Profile, options: Options = PLAIN) -> Rendered:
-        """The file, with what the format cannot express of this profile among the warnings."""
+        """The file, with what the format cannot express of this profile among the warnings.
+
+        Raises Inexpressible where it cannot hold the profile, as a compiled filter those of another architecture.
+        """
         notes: tuple[str, ...] = ()
-        if options.arch and "arch" in self.options:
+        if options.arch and "arch" not in self.options:
+            raise Inexpressible(
+                f"--arch {options.arch}: the filter is compiled for the machine that exports",
+                hint=f"export {self.name} on {options.arch}",
+            )
+        if options.arch:
             from harden.render.foreign_arch import on_arch
 
             profile, notes = on_arch(profile, options.arch)
@@ -167,9 +176,10 @@ def _selinux() -> Renderer:
     return Renderer(LIMITS, lambda profile, _: render_selinux(profile, template))
 
 
-_RUNTIME: Final = frozenset({"runtime"})
+_ARCH: Final = frozenset({"arch"})
+"""What bpf and bubblewrap lack: they come with a filter that is compiled for the machine that exports."""
 _FILTER: Final = frozenset({"arch", "runtime"})
-_APPARMOR: Final = frozenset({"abstractions", "apparmor_dir", "children", "parser"})
+_APPARMOR: Final = frozenset({"abstractions", "arch", "apparmor_dir", "children", "parser"})
 
 FORMATS: Final[Mapping[str, Format]] = {
     row.name: row
@@ -183,19 +193,35 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(name="bpf", suffix=".bpf", description="compiled filter, struct sock_filter[]", load=_bpf),
         Format(name="apparmor", suffix=".apparmor", description="AppArmor profile", load=_apparmor, options=_APPARMOR),
-        Format(name="capabilities", suffix=".caps.json", description="OCI capability sets", load=_capabilities),
-        Format(name="landlock", suffix=".landlock.json", description="landlockconfig rules", load=_landlock),
-        Format(name="systemd", suffix=".systemd.conf", description="systemd drop-in", load=_systemd),
-        Format(name="kubernetes", suffix=".kubernetes.yaml", description="Pod and NetworkPolicy", load=_kubernetes),
-        Format(name="spo", suffix=".spo.yaml", description="Security Profiles Operator objects", load=_spo),
-        Format(name="docker", suffix=".docker.sh", description="docker command", load=_docker),
-        Format(name="podman", suffix=".podman.sh", description="podman command", load=_podman),
+        Format(
+            name="capabilities",
+            suffix=".caps.json",
+            description="OCI capability sets",
+            load=_capabilities,
+            options=_ARCH,
+        ),
+        Format(
+            name="landlock", suffix=".landlock.json", description="landlockconfig rules", load=_landlock, options=_ARCH
+        ),
+        Format(name="systemd", suffix=".systemd.conf", description="systemd drop-in", load=_systemd, options=_ARCH),
+        Format(
+            name="kubernetes",
+            suffix=".kubernetes.yaml",
+            description="Pod and NetworkPolicy",
+            load=_kubernetes,
+            options=_ARCH,
+        ),
+        Format(
+            name="spo", suffix=".spo.yaml", description="Security Profiles Operator objects", load=_spo, options=_FILTER
+        ),
+        Format(name="docker", suffix=".docker.sh", description="docker command", load=_docker, options=_ARCH),
+        Format(name="podman", suffix=".podman.sh", description="podman command", load=_podman, options=_ARCH),
         Format(
             name="oci-bundle",
             suffix=".config.json",
             description="OCI runtime-spec config.json",
             load=_oci_bundle,
-            options=_RUNTIME,
+            options=_FILTER,
         ),
         Format(name="bubblewrap", suffix=".bwrap.sh", description="bwrap command", load=_bubblewrap),
         Format(
@@ -204,7 +230,7 @@ FORMATS: Final[Mapping[str, Format]] = {
             description="compiled filter with what bwrap calls itself",
             load=_bubblewrap_filter,
         ),
-        Format(name="selinux", suffix=".cil", description="SELinux module in CIL", load=_selinux),
+        Format(name="selinux", suffix=".cil", description="SELinux module in CIL", load=_selinux, options=_ARCH),
     )
 }
 """Every format by name."""
