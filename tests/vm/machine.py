@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from tests.vm.kernel import Kernel
 
-__all__ = ["EMULATOR", "Machine", "kvm_boots"]
+__all__ = ["EMULATOR", "Machine", "emulator_command", "kvm_boots"]
 
 EMULATOR: Final = "qemu-system-x86_64"
 ALIVE: Final = b"harden-guest: alive"
@@ -19,22 +20,29 @@ READY: Final = b"harden-guest: ready"
 _KVM_TRIAL_S: Final = 10.0
 
 
+def emulator_command(
+    kernel: Kernel, *, initramfs: Path, root: Path, share: Path, log: Path, kvm: bool
+) -> tuple[str, ...]:
+    """What starts a guest; its serial console is the file `log`."""
+    # One thread for all processors: with several, QEMU 7.2 lets one see half of what another patches in the kernel.
+    accelerator = ("-accel", "kvm", "-cpu", "host") if kvm else ("-accel", "tcg,thread=single,tb-size=1024")
+    return (
+        *("nice", EMULATOR, *accelerator, *(() if kvm else ("-cpu", "max"))),
+        *("-smp", "2", "-m", "3G", "-display", "none", "-no-reboot", "-nodefaults", "-nic", "none"),
+        *("-kernel", str(kernel.image), "-initrd", str(initramfs)),
+        *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
+        *("-serial", f"file:{log}", "-device", "virtio-rng-pci"),
+        *("-drive", f"file={root},if=virtio,format=raw,snapshot=on"),
+        *("-virtfs", f"local,path={share},mount_tag=share,security_model=none,multidevs=remap"),
+    )
+
+
 class Machine:
     """A guest that runs from the start of the `with` block and is ended with it."""
 
-    def __init__(self, kernel: Kernel, *, initramfs: Path, root: Path, share: Path, log: Path, kvm: bool) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path) -> None:
+        self.command = command
         self.log = log
-        # One thread for all processors: with several, QEMU 7.2 lets one see half of what another patches in the kernel.
-        accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=single,tb-size=1024"]
-        self.command = [
-            *("nice", EMULATOR, *accelerator, *([] if kvm else ["-cpu", "max"])),
-            *("-smp", "2", "-m", "3G", "-display", "none", "-no-reboot", "-nodefaults", "-nic", "none"),
-            *("-kernel", str(kernel.image), "-initrd", str(initramfs)),
-            *("-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"),
-            *("-serial", f"file:{log}", "-device", "virtio-rng-pci"),
-            *("-drive", f"file={root},if=virtio,format=raw,snapshot=on"),
-            *("-virtfs", f"local,path={share},mount_tag=share,security_model=none,multidevs=remap"),
-        ]
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -74,5 +82,6 @@ def kvm_boots(kernel: Kernel, *, initramfs: Path, root: Path, share: Path, log: 
     """Whether the kernel boots with KVM here: nested or restricted KVM may be there and not do it."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
-    with Machine(kernel, initramfs=initramfs, root=root, share=share, log=log, kvm=True) as machine:
+    command = emulator_command(kernel, initramfs=initramfs, root=root, share=share, log=log, kvm=True)
+    with Machine(command, log=log) as machine:
         return machine.is_alive_within(_KVM_TRIAL_S)

@@ -1,37 +1,34 @@
 """`pytest -p tests.vm.plugin --guest=6.1`: tests run in a virtual machine, and their reports become this run's.
 
 Collection happens here, on the host: which tests exist and which of them are for a guest needs no guest. Then one
-machine per kernel is started, which runs all of them in one pytest; each of its reports is passed to this session's
-hooks as if the test had run here, with the guest in its name.
+machine per kernel is started, all at the same time, which runs all of them in one pytest; each of its reports is passed
+to this session's hooks as if the test had run here, with the guest in its name.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.conftest import compile_victim
+from tests.vm.follow import Follower
 from tests.vm.initramfs import write_initramfs
 from tests.vm.kernel import KERNELS, fetch_kernel
-from tests.vm.machine import Machine, kvm_boots
+from tests.vm.machine import Machine, emulator_command, kvm_boots
 from tests.vm.portable import PORTABLE, trace_portable
 from tests.vm.root_image import write_root_image
 from tests.vm.selection import GUEST_FEATURES, is_for_after, is_for_guests
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 BUILD: Final = ROOT / "build/vm"
-_SILENCE_S: Final = 240.0
-"""No report for so long means that the guest hangs: the slowest test takes a quarter of it."""
 _TEST_TIMEOUT_S: Final = 200
 _POLL_S: Final = 0.2
 _BOOTS: Final = 3
@@ -69,9 +66,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     here = [item for item in session.items if is_for_after(item)]
     there = [item for item in session.items if is_for_guests(item)]
     root = _prepare() if there else Path()
-    for series in session.config.getoption("guest") or KERNELS:
-        if there:
-            Guest(series, session, there, root).run()
+    if there:
+        _run_guests([Guest(series, session, there, root) for series in session.config.getoption("guest") or KERNELS])
     os.environ["HARDEN_GUESTS_DONE"] = "1"
     for item, after in itertools.pairwise((*here, None)):
         assert item is not None
@@ -95,6 +91,17 @@ def _prepare() -> Path:
     return write_root_image(BUILD)
 
 
+def _run_guests(guests: list[Guest]) -> None:
+    """All at once: an emulated machine keeps no more than one processor busy."""
+    with ExitStack() as stack:
+        for guest in guests:
+            stack.callback(guest.stop)
+            guest.start()
+        running = guests
+        while running := [guest for guest in running if not guest.is_done()]:
+            time.sleep(_POLL_S)
+
+
 class Guest:
     """One kernel's run of all the tests."""
 
@@ -103,29 +110,58 @@ class Guest:
         self.session = session
         self.root = root
         self.missing = dict.fromkeys(item.nodeid for item in items)
-        self.under_way = ""
+        self._share = share_of(series)
+        self._boots = 0
+        self._follower: Follower | None = None
 
-    def run(self) -> None:
-        """Start the machine, pass its reports on as they come, and fail what it never reported."""
-        share = share_of(self.series)
-        folder = share.parent
-        share.mkdir(parents=True)
-        self._write_request(share)
-        kernel = fetch_kernel(self.series)
-        initramfs = write_initramfs(kernel, folder)
-        parts = {"initramfs": initramfs, "root": self.root, "share": share}
-        kvm = kvm_boots(kernel, **parts, log=folder / "trial.log")
-        started = time.monotonic()
-        problem = tail = ""
-        for attempt in range(_BOOTS):
-            with Machine(kernel, **parts, log=folder / f"console.{attempt}.log", kvm=kvm) as machine:
-                problem, tail = self._follow(machine, share), machine.log_tail()
-            if machine.was_ready():
-                break
-        took = f"{'KVM' if kvm else 'emulated'}, {time.monotonic() - started:.0f} s"
-        self.session.config.get_terminal_writer().line(f"\nLinux {kernel.release}, {took}")
+    def start(self) -> None:
+        """Prepare the machine and boot it."""
+        self._share.mkdir(parents=True)
+        self._write_request(self._share)
+        folder = self._share.parent
+        self._kernel = fetch_kernel(self.series)
+        initramfs = write_initramfs(self._kernel, folder)
+        self._parts = {"initramfs": initramfs, "root": self.root, "share": self._share}
+        self._kvm = kvm_boots(self._kernel, **self._parts, log=folder / "trial.log")
+        self._started = time.monotonic()
+        self._boot()
+
+    def _boot(self) -> None:
+        log = self._share.parent / f"console.{self._boots}.log"
+        self._boots += 1
+        machine = Machine(emulator_command(self._kernel, **self._parts, log=log, kvm=self._kvm), log=log)
+        machine.__enter__()
+        self._follower = Follower(machine, self._share / "reports.jsonl")
+
+    def stop(self) -> None:
+        """End the machine, wherever it is."""
+        if self._follower is not None:
+            self._follower.close()
+            self._follower.machine.__exit__(None, None, None)
+            self._follower = None
+
+    def is_done(self) -> bool:
+        """Pass new reports on; at the end, fail what was never reported."""
+        if self._follower is None:
+            return True
+        for line in self._follower.new_lines():
+            self._handle(line)
+        problem, machine = self._follower.problem, self._follower.machine
+        if not problem:
+            return False
+        tail, ready = machine.log_tail(), machine.was_ready()
+        self.stop()
+        if not ready and self._boots < _BOOTS:
+            self._boot()
+            return False
+        self._finish(problem, tail)
+        return True
+
+    def _finish(self, problem: str, tail: str) -> None:
+        took = f"{'KVM' if self._kvm else 'emulated'}, {time.monotonic() - self._started:.0f} s"
+        self.session.config.get_terminal_writer().line(f"\nLinux {self._kernel.release}, {took}")
         if self.missing:
-            output = share / "output.txt"
+            output = self._share / "output.txt"
             said = output.read_text(errors="replace")[-8000:] if output.exists() else ""
             self._fail_missing(f"{problem}\n\n--- pytest of the guest\n{said}\n--- console of the guest\n{tail}")
 
@@ -143,25 +179,9 @@ class Guest:
         lines = [f"export {name}='{value}'\n" for name, value in variables.items()]
         (share / "environment").write_text("".join(lines))
 
-    def _follow(self, machine: Machine, share: Path) -> str:
-        """Until the machine is over, or silent for too long; what was wrong, if a test is missing then."""
-        last = time.monotonic()
-        with open(share / "reports.jsonl") as reports:
-            while True:
-                over = machine.is_over()
-                for line in _whole_lines(reports):
-                    self._handle(json.loads(line))
-                    last = time.monotonic()
-                if over:
-                    return f"the guest ended{' while ' + self.under_way + ' ran' if self.under_way else ''}"
-                if time.monotonic() - last > _SILENCE_S:
-                    return f"the guest hung: {self.under_way or 'no test'} was under way for {_SILENCE_S:.0f} s"
-                time.sleep(_POLL_S)
-
     def _handle(self, line: dict[str, Any]) -> None:
         hook = self.session.config.hook
         if "start" in line:
-            self.under_way = line["start"]
             hook.pytest_runtest_logstart(nodeid=self._name(line["start"]), location=("", None, line["start"]))
             return
         report = hook.pytest_report_from_serializable(config=self.session.config, data=line["report"])
@@ -170,7 +190,6 @@ class Guest:
         nodeid = report.nodeid
         if report.when == "teardown":
             self.missing.pop(nodeid, None)
-            self.under_way = ""
         report.nodeid = self._name(nodeid)
         hook.pytest_runtest_logreport(report=report)
         if report.when == "teardown":
@@ -191,17 +210,3 @@ class Guest:
                 when="call",
             )
             self.session.config.hook.pytest_runtest_logreport(report=report)
-
-
-def _whole_lines(file: Any) -> Iterator[str]:
-    """Lines that end with a newline; half of one is left for the next time."""
-    yield from iter(functools.partial(_next_line, file), "")
-
-
-def _next_line(file: Any) -> str:
-    position = file.tell()
-    line: str = file.readline()
-    if not line.endswith("\n"):
-        file.seek(position)
-        return ""
-    return line
