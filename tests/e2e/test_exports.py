@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ import pytest
 
 from tests.docker_engine import docker_engine
 from tests.e2e.jobs import HARDEN, environment
+from tests.feature_probes import is_available
 
 STATEMENTS = "create table note(t); insert into note values('hello'); select t from note;"
 """What sqlite3 does in every run; `.shell` starts a process, which the profile does not grant."""
@@ -73,6 +75,9 @@ def bundle(folder: Path, name: str, *statements: str, runtime: str = "", without
             entry["names"] = [each for each in entry["names"] if each != without]
     if free:
         del config["linux"]["seccomp"]
+    for name in [each for each in ("memory", "pids") if not is_available(f"cgroup2-{each}")]:
+        # A runtime refuses to start what this host cannot hold to its limits.
+        del config["linux"]["resources"][name]
     (place / "config.json").write_text(json.dumps(config))
     return str(place)
 
@@ -133,9 +138,12 @@ def test_podman_starts_a_container_with_the_exported_filter(exported):
     """Without what this host cannot give: AppArmor in its kernel, v2 controllers, higher limits."""
     root = image(exported)
     script = (exported / "out/notes.podman.sh").read_text()
-    host = "--rootfs --cgroups=disabled --log-driver=none --ulimit=nofile=256:256 --ulimit=nproc=256:256"
+    host = "--rootfs --cgroups=disabled --log-driver=none --ulimit=nproc=256:256"
     words = script.replace("podman run --rm", f"podman --runtime crun run --rm {host}")
     words = words.replace("  --security-opt apparmor=harden.notes \\\n", "")
+    words, count = re.subn(r"  --(memory|pids-limit)=\d+ \\\n", "", words)
+    assert count == 2
+    assert "--ulimit=nofile=64:64" in words
     seccomp = ("--format", "seccomp", "--runtime", "crun", "-o", "notes.seccomp.json")
     harden(exported, "export", "notes.profile.toml", *seccomp)
     (exported / "podman.sh").write_text(words)

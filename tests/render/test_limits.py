@@ -32,6 +32,7 @@ def everything() -> Profile:
             syscalls=(syscall("ioctl"), syscall("clone"), syscall("socket")),
             arguments=(arguments("ioctl", (1,)),),
             capabilities=(capability("CAP_CHOWN"),),
+            peaks={"memory_cgroup_bytes": 1.0, "pids": 3.0, "open_files": 9.0},
         )
     )
     rights = msgspec.structs.replace(profile.rights, architectures=(Arch.X86_64, Arch.I386))

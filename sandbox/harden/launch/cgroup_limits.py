@@ -81,9 +81,12 @@ def plan_limits(demands: Demands) -> None:
     _devices(demands, asked=Control.DEVICES in asked)
 
 
-def unenforced(controls: Iterable[ControlPlan]) -> list[str]:
-    """A sentence for each limit that was asked for and is not in force."""
-    given_up = [each for each in controls if each.enforcement is Enforcement.NOT_ENFORCED and each.control in LIMITS]
+def unenforced(controls: Iterable[ControlPlan], spec: SandboxSpec) -> list[str]:
+    """A sentence for each limit that a person asked for and that is not in force; what was learned is preferred, and
+    in the result only, as AppArmor is.
+    """
+    by_hand = {control for control in LIMITS if control in spec.requirements} | spec.isolation.limits.controls()
+    given_up = [each for each in controls if each.enforcement is Enforcement.NOT_ENFORCED and each.control in by_hand]
     return [f"{each.control.value} is not limited: {each.reason}" for each in given_up]
 
 

@@ -236,7 +236,7 @@ def plan(
     notes = list(tree.notes)
     if cgroup is None:
         notes.append(_NO_CGROUP)
-    notes += [*unenforced(controls), *rlimit_notes(spec)]
+    notes += [*unenforced(controls, spec), *rlimit_notes(spec)]
     if spec.user_namespace is not UserNamespaceMode.SHIFTED and features.root:
         notes.append(
             f"--userns={spec.user_namespace.value}: uid 0 inside is the host's uid 0; this is not a boundary against it"

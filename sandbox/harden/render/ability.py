@@ -14,6 +14,7 @@ from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation
+from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "has_arguments",
     "has_files",
     "has_inet",
+    "has_limits",
     "has_network",
+    "has_other_limits",
     "has_unix",
     "inet_rules",
     "is_granted",
@@ -132,6 +135,16 @@ def reaches_outside(rule: NetworkRule) -> bool:
 def has_inet(profile: Profile) -> bool:
     """Whether the profile has a rule on IP addresses."""
     return any(rule.family in _INET for rule in profile.rights.all_network())
+
+
+def has_limits(profile: Profile) -> bool:
+    """Whether the profile limits a resource."""
+    return bool(profile.limits())
+
+
+def has_other_limits(profile: Profile) -> bool:
+    """Whether the profile limits anything but memory."""
+    return bool(profile.limits().keys() - {LimitName.MEMORY})
 
 
 def has_network(profile: Profile) -> bool:

@@ -17,7 +17,7 @@ from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
 from harden.model.profile import Profile, Rights
 from harden.model.recording import FileOperation
-from harden.render.ability import has_files, has_network, is_granted, namespaces
+from harden.render.ability import has_files, has_limits, has_network, is_granted, namespaces
 from harden.render.apparmor_abstraction import include_abstractions, with_variables
 from harden.render.apparmor_library import TUNABLES, Library
 from harden.render.apparmor_network import networks, unix
@@ -38,6 +38,7 @@ LIMITS: Final = (
     Limit("stat, utime, xattr, ioctl: AppArmor does not mediate them", has_files),
     Limit("network addresses and ports: families and types of sockets are ruled", has_network),
     Limit("user namespaces and POSIX message queues before abi 4.0: --parser 4.0 rules them", _needs_fourth),
+    Limit("limits: memory and processes; open files, which set rlimit has, are left to who starts it", has_limits),
 )
 
 _UNKNOWN_IN_LABEL: Final = re.compile(r"[^A-Za-z0-9._-]")

@@ -10,6 +10,7 @@ from harden.model.sandbox import NetworkMode
 from harden.render.ability import has_files, has_network
 from harden.render.command import Command, command_of
 from harden.render.host_view import PRIVATE_FOLDERS, HostView, host_view
+from harden.render.no_limits import NO_LIMITS
 from harden.render.plain_name import file_name, plain_name
 from harden.render.rendered import Limit, Rendered
 from harden.render.runtime_rights import runtimes, with_runtime
@@ -27,6 +28,7 @@ LIMITS: Final = (
     Limit("files are shown or not, writable or not: Landlock's rights are not applied", has_files),
     Limit("network addresses and ports: the network is the host's or none", has_network),
     Limit("user and group ids are those of the caller alone, and files of others belong to nobody"),
+    NO_LIMITS,
 )
 _DESCRIPTOR: Final = 9
 """POSIX shells take one digit."""

@@ -13,6 +13,7 @@ from harden.model.guarded_root import is_too_wide
 from harden.model.path_text import from_text, to_text
 from harden.model.profile import Profile
 from harden.model.recording import FileOperation
+from harden.model.resource_limit import LimitName
 from harden.model.sandbox import NetworkMode
 from harden.render.ability import has_arguments, has_files, has_inet
 from harden.render.apparmor import apparmor_label
@@ -31,6 +32,11 @@ LIMITS: Final = (
     Limit("network addresses and ports: the network is the engine's default or none", has_inet),
     Limit("files of the host: an image has its own; volumes are made for what the program writes", has_files),
 )
+_LIMIT_OPTIONS: Final = {
+    LimitName.MEMORY: "--memory={0}",
+    LimitName.PIDS: "--pids-limit={0}",
+    LimitName.NOFILE: "--ulimit=nofile={0}:{0}",
+}
 _IMAGE: Final = Verbatim(b'"${1:?give the image}"')
 _WRITES: Final = frozenset({FileOperation.WRITE, FileOperation.APPEND, FileOperation.TRUNCATE, FileOperation.UTIME,
                             FileOperation.XATTR, FileOperation.CHMOD, FileOperation.CHOWN})  # fmt: skip
@@ -88,6 +94,8 @@ def _options(
     if workload.network is NetworkMode.NONE and not has_inet(profile):
         yield (b"--network=none",)
     yield b"--ipc=private", b"--cgroupns=private", b"--ulimit=core=0:0"
+    for limit, most in profile.limits().items():
+        yield (_LIMIT_OPTIONS[limit].format(most).encode(),)
     if workload.uid is not None:
         yield (f"--user={workload.uid}:{workload.gid if workload.gid is not None else workload.uid}".encode(),)
     yield (b"--workdir=" + command.cwd,)

@@ -12,7 +12,8 @@ from harden.model.guarded_root import PRIVATE, is_beneath
 from harden.model.network_rule import ANY_PORT, NetworkOperation, NetworkRule
 from harden.model.path_text import to_text
 from harden.model.profile import Profile
-from harden.render.ability import has_arguments, has_files, has_inet, inet_rules, reaches_outside
+from harden.model.resource_limit import LimitName
+from harden.render.ability import has_arguments, has_files, has_inet, has_other_limits, inet_rules, reaches_outside
 from harden.render.apparmor import apparmor_label
 from harden.render.command import command_of
 from harden.render.host_view import PRIVATE_FOLDERS
@@ -29,6 +30,7 @@ LIMITS: Final = (
     Limit("UNIX and raw sockets and loopback: a NetworkPolicy rules TCP and UDP between pods", has_inet),
     Limit("who connects: any address may, to the ports that the program binds", has_inet),
     Limit("files of the host: an image has its own", has_files),
+    Limit("processes and open files: the kubelet limits processes for all pods of a node alike", has_other_limits),
 )
 _LABEL: Final = "app.kubernetes.io/name"
 _PROTOCOLS: Final = {"tcp": "TCP", "tcp6": "TCP", "udp": "UDP", "udp6": "UDP"}
@@ -72,6 +74,9 @@ def _pod(profile: Profile, warnings: list[str]) -> dict[str, Any]:
     if profile.workload.gid:
         context |= {"runAsGroup": profile.workload.gid}
     container["securityContext"] = context
+    memory = profile.limits().get(LimitName.MEMORY)
+    if memory is not None:
+        container["resources"] = {"limits": {"memory": str(memory)}}
     folders = [folder.decode("ascii") for folder in (*PRIVATE_FOLDERS, b"/dev/shm")]
     volumes = {folder[1:].replace("/", "-"): folder for folder in folders}
     container["volumeMounts"] = [{"name": volume, "mountPath": folder} for volume, folder in volumes.items()]

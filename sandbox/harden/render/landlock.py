@@ -27,7 +27,7 @@ from harden.render.widening_text import summarize
 __all__ = ["HANDLED_FILES", "LIMITS", "landlock_rules", "render_landlock"]
 
 LIMITS: Final = (
-    Limit("system calls, capabilities and limits", always),
+    Limit("system calls, capabilities and limits of resources", always),
     Limit("stat, chmod, chown, utime, xattr, flock: Landlock does not restrict them", has_files),
     Limit("patterns of paths and files that are not there at the start: the right is given for the folder", has_files),
     Limit("network addresses, and UDP, raw and UNIX sockets by path: TCP ports are all that is ruled", has_network),

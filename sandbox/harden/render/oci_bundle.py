@@ -9,6 +9,7 @@ from typing import Any, Final
 from harden.errors import Inexpressible
 from harden.model.path_text import to_text
 from harden.model.profile import Profile
+from harden.model.resource_limit import LimitName
 from harden.model.sandbox import NetworkMode, UserNamespaceMode
 from harden.render.ability import changes_beneath, has_files, has_network, uses_beneath
 from harden.render.capabilities import SETS
@@ -16,8 +17,7 @@ from harden.render.command import Command, command_of
 from harden.render.host_view import PRIVATE_FOLDERS, HostView, host_view
 from harden.render.landlock import render_landlock
 from harden.render.rendered import Limit, Rendered
-from harden.render.seccomp import LIMITS as SECCOMP_LIMITS
-from harden.render.seccomp import seccomp_document
+from harden.render.seccomp import FILTER_LIMITS, seccomp_document
 from harden.render.widening_text import summarize
 
 __all__ = ["LANDLOCK_ANNOTATION", "LIMITS", "render_oci_bundle"]
@@ -28,7 +28,7 @@ def _is_shifted(profile: Profile) -> bool:
 
 
 LIMITS: Final = (
-    *SECCOMP_LIMITS,
+    *FILTER_LIMITS,
     Limit("Landlock: the rules are an annotation, which no runtime applies yet", has_files),
     Limit("network addresses and ports: the network namespace has loopback or is the host's", has_network),
     Limit("user namespace: which ids of the host are free is not in the profile; add linux.uidMappings", _is_shifted),
@@ -76,7 +76,7 @@ def render_oci_bundle(profile: Profile) -> Rendered:
         "annotations": {LANDLOCK_ANNOTATION: json.dumps(json.loads(render_landlock(profile).content))},
         "linux": {
             "namespaces": [{"type": kind} for kind in _namespaces(profile)],
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "resources": _resources(profile),
             "seccomp": seccomp,
             "maskedPaths": [path for path in _MASKED if not uses_beneath(granted, path.encode())],
             "readonlyPaths": [path for path in _READ_ONLY if not changes_beneath(granted, path.encode())],
@@ -100,9 +100,23 @@ def _process(profile: Profile, command: Command) -> dict[str, Any]:
         "env": [_text(variable, "the environment") for variable in environment],
         "cwd": _text(command.cwd, "the working folder"),
         "capabilities": dict.fromkeys(SETS, capabilities),
-        "rlimits": [{"type": "RLIMIT_CORE", "hard": 0, "soft": 0}],
+        "rlimits": list(_rlimits(profile)),
         "noNewPrivileges": True,
     }
+
+
+def _rlimits(profile: Profile) -> Iterator[dict[str, Any]]:
+    yield {"type": "RLIMIT_CORE", "hard": 0, "soft": 0}
+    most = profile.limits().get(LimitName.NOFILE)
+    if most is not None:
+        yield {"type": "RLIMIT_NOFILE", "hard": most, "soft": most}
+
+
+def _resources(profile: Profile) -> dict[str, Any]:
+    limits = profile.limits()
+    keys = {"memory": LimitName.MEMORY, "pids": LimitName.PIDS}
+    found = {key: {"limit": limits[name]} for key, name in keys.items() if name in limits}
+    return {"devices": [{"allow": False, "access": "rwm"}], **found}
 
 
 def _text(word: bytes, what: str) -> str:

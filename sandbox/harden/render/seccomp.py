@@ -14,9 +14,10 @@ from harden.model.origin import Origin
 from harden.model.profile import Profile
 from harden.model.syscall import name_of, numbers
 from harden.render.ability import is_granted
+from harden.render.no_limits import NO_LIMITS
 from harden.render.rendered import Limit, Rendered
 
-__all__ = ["LIMITS", "MOST_BYTES", "MOST_ENTRIES", "render_seccomp", "seccomp_document"]
+__all__ = ["FILTER_LIMITS", "LIMITS", "MOST_BYTES", "MOST_ENTRIES", "render_seccomp", "seccomp_document"]
 
 _RUNTIME_EXEC: Final = "execve"
 _MULTIPLEXED: Final = ("accept4", "bind", "connect", "recvmsg", "sendmsg", "setsockopt", "socket", "socketpair")
@@ -42,13 +43,14 @@ def _lacks_runtime(profile: Profile) -> bool:
     return Origin.RUNTIME not in profile.rights.syscalls
 
 
-LIMITS: Final = (
+FILTER_LIMITS: Final = (
     Limit("what a container runtime calls itself under the filter: --runtime adds it", _lacks_runtime),
     Limit("no execve: the container runtime needs it after the filter; harden run allows it once", _lacks_exec),
     Limit("ENOSYS for calls newer than the profile: they get what the runtime gives them"),
     Limit("killing the process for x32 and other architectures: they get what the runtime gives them", _is_on_x86),
     Limit("socketcall of i386: libseccomp lets it through for every socket call that is allowed", _has_i386_sockets),
 )
+LIMITS: Final = (*FILTER_LIMITS, NO_LIMITS)
 
 _MEANINGS: Final = {ALLOW: ("SCMP_ACT_ALLOW", None), ENOSYS: ("SCMP_ACT_ERRNO", errno.ENOSYS)}
 

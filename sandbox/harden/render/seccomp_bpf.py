@@ -10,6 +10,7 @@ from harden.bpf.compile import compile_filter
 from harden.model.origin import Origin
 from harden.model.profile import Profile
 from harden.render.ability import is_granted
+from harden.render.no_limits import NO_LIMITS
 from harden.render.rendered import Limit, Rendered
 
 __all__ = ["LIMITS", "render_bpf"]
@@ -25,6 +26,7 @@ LIMITS: Final = (
     Limit("no execve: the loader needs it after the filter; harden run allows it once", _lacks_exec),
     Limit("files, network, capabilities: it is a filter of system calls"),
     Limit("another byte order: it is that of the machine that exports"),
+    NO_LIMITS,
 )
 
 

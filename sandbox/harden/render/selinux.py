@@ -22,6 +22,7 @@ from harden.model.recording import FileOperation
 from harden.model.widening import Widening
 from harden.render.ability import has_arguments, has_files, has_network, makes_executable, socket_families
 from harden.render.cil_text import beneath, expression
+from harden.render.no_limits import NO_LIMITS
 from harden.render.plain_name import plain_name, symbol
 from harden.render.quoted import Quoted, fill
 from harden.render.rendered import Limit, Rendered
@@ -34,6 +35,7 @@ LIMITS: Final = (
     Limit("files of the system (/usr, /etc, /proc, /sys, /dev, /run, /tmp): the container block rules them", has_files),
     Limit("rights on one name in a folder in which the program makes names: they are given for the folder", has_files),
     Limit("addresses and ports: types stand for them, and the module allows every port", has_network),
+    NO_LIMITS,
 )
 _SYSTEM: Final = (*OWN, *PRIVATE, b"/usr", b"/bin", b"/lib", b"/lib32", b"/lib64", b"/libx32", b"/sbin", b"/boot")
 _MAKES: Final = frozenset(

@@ -13,6 +13,7 @@ import msgspec
 
 from harden.model.network_rule import ANY_PORT, NetworkOperation
 from harden.model.profile import Profile, Rights
+from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES
 from harden.model.widening import Widening
 from harden.render import ability
@@ -27,6 +28,11 @@ __all__ = ["LIMITS", "render_systemd"]
 
 _CLOCK_CALLS: Final = ("clock_settime", "clock_settime64", "settimeofday", "adjtimex", "clock_adjtime", "stime")
 _MODULE_CALLS: Final = ("init_module", "finit_module", "delete_module", "create_module")
+_LIMIT_KEYS: Final = {
+    LimitName.MEMORY: "MemoryMax",
+    LimitName.PIDS: "TasksMax",
+    LimitName.NOFILE: "LimitNOFILE",
+}
 _CURRENT_PERSONALITY: Final = frozenset({0, 0xFFFFFFFF})
 
 
@@ -64,10 +70,10 @@ def render_systemd(profile: Profile, template: str) -> Rendered:
         "Devices": device_settings(profile, warnings),
         "Kernel": _kernel(profile.rights),
         "Network": _network(profile, warnings),
+        "Limits": _limits(profile),
     }
-    sections = [
-        _Section(Quoted(title), [(Quoted(key), value) for key, value in settings]) for title, settings in parts.items()
-    ]
+    written = {title: [(Quoted(key), value) for key, value in settings] for title, settings in parts.items()}
+    sections = [_Section(Quoted(title), settings) for title, settings in written.items() if settings]
     text = fill(template, {"name": Quoted(plain_name(profile)), "sections": sections})
     return Rendered(content=text.encode(), warnings=(*warnings, *summarize(sorted(set(widenings)))))
 
@@ -132,6 +138,11 @@ def _kernel(rights: Rights) -> Iterator[Setting]:
         yield _on("ProtectKernelLogs")
     if not ability.changes_beneath(granted, b"/sys/fs/cgroup"):
         yield _on("ProtectControlGroups")
+
+
+def _limits(profile: Profile) -> Iterator[Setting]:
+    for name, most in profile.limits().items():
+        yield _LIMIT_KEYS[name], Quoted(str(most))
 
 
 def _uses_whole_proc(granted: ability.Granted) -> bool:
