@@ -22,6 +22,7 @@ from harden.errors import HardenError, NotExecutable, ProgramNotFound
 from harden.folder import ProfileFiles
 from harden.generate.denial import denials_of
 from harden.generate.denied_file import hidden_candidates
+from harden.generate.denied_limit import Held
 from harden.generate.history import History
 from harden.kernel import atomic_file
 from harden.launch.spawn import Ready, Sandbox, start
@@ -29,7 +30,7 @@ from harden.model.capability import Capability
 from harden.model.control import Control, Enforcement
 from harden.model.denial import Verdict, Verification, Verified, profile_digest
 from harden.model.document import parse_toml
-from harden.model.outcome import Enforced, Outcome
+from harden.model.outcome import Enforced, Outcome, Usage
 from harden.model.path_text import from_text
 from harden.model.profile import Profile
 from harden.model.recording import GapKind, Run, RunStatus
@@ -114,6 +115,11 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
                 history=self.history,
                 on_host=on_host,
                 in_force=_in_force(enforced),
+                held=Held(
+                    in_force=_in_force(enforced),
+                    given=prepared.plan.spec.isolation.given_limits(),
+                    usage=ending.outcome.usage if ending.outcome else Usage(),
+                ),
             ),
         )
 

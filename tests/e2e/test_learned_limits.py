@@ -126,3 +126,58 @@ def test_a_limit_that_is_required_stops_the_start(hungry):
     assert hungry.harden("run", "--allow-degraded", "memory").returncode == 0
     hungry.control(memory="off", pids="off")
     assert "limited" not in hungry.harden("run").stderr
+
+
+def verified(hungry: Hungry) -> tuple[int, dict[str, dict[str, Any]]]:
+    done = hungry.harden("verify", "--json")
+    return done.returncode, {each["control"]: each for each in json.loads(done.stdout)["denials"]}
+
+
+def test_refused_files_are_listed_and_refine_raises_the_limit_until_it_is_enough(hungry):
+    hungry.wish("open 200")
+    status, denials = verified(hungry)
+    assert (status, list(denials)) == (1, ["rlimits"])
+    assert (denials["rlimits"]["call"], denials["rlimits"]["result"]) == ("openat", "EMFILE")
+    assert denials["rlimits"]["rule"] == ["add.limits.nofile = 128"]
+    done = hungry.harden("refine", "--yes")
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    local = tomllib.loads((hungry.folder / "hungry.local.toml").read_text())
+    assert local["refined"] == {"limits": {"nofile": 256}}
+    assert hungry.harden("run").stdout == "open: 200 ok\n"
+
+
+@pytest.mark.requires("cgroup2-memory", "cgroup2-pids", "apparmor")
+def test_everything_is_in_force_where_cgroup_v2_has_the_controllers(hungry):
+    peaks = json.loads((hungry.folder / "hungry.recording.json").read_text())["runs"][0]["peaks"]
+    assert peaks["memory_cgroup_bytes"] >= 8 << 20
+    assert "memory_tree_bytes" not in peaks
+    assert peaks["pids"] == 3
+    for _ in range(3):
+        done = hungry.harden("run", "--enforced-json", "enforced.json")
+        assert done.stdout == "open: 9 ok\nfork: 2 ok\nmemory: 8 ok\n"
+        controls = hungry.enforced()[1]
+        assert {controls[name]["enforcement"] for name in ("memory", "pids", "rlimits")} == {"FULLY_ENFORCED"}
+    assert verified(hungry)[0] in (0, 3)
+
+
+@pytest.mark.requires("cgroup2-pids")
+def test_a_fork_bomb_is_refused_listed_and_raised(hungry):
+    hungry.wish("fork 40")
+    done = hungry.harden("run")
+    assert done.stdout == "fork: 15 EAGAIN\n"
+    status, denials = verified(hungry)
+    assert (status, list(denials)) == (1, ["pids"])
+    assert (denials["pids"]["call"], denials["pids"]["result"]) == ("clone", "EAGAIN")
+    assert hungry.harden("refine", "--yes").returncode in (0, 3)
+    assert hungry.harden("run").stdout == "fork: 40 ok\n"
+
+
+@pytest.mark.requires("cgroup2-memory")
+def test_a_memory_hog_is_killed_and_listed(hungry):
+    hungry.wish("memory 200")
+    done = hungry.harden("run")
+    assert (done.returncode, done.stdout) == (137, "")
+    assert "memory: the kernel killed" in done.stderr
+    status, denials = verified(hungry)
+    assert (status, denials["memory"]["result"]) == (1, "SIGKILL")
+    assert hungry.harden("run", "--memory", "512M").stdout == "memory: 200 ok\n"

@@ -12,6 +12,7 @@ from tests.kernel.recorded import record, record_by_notify
 pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc")
 
 
+@pytest.mark.every_kernel
 @pytest.mark.parametrize(
     ("words", "peak"),
     [
@@ -27,6 +28,7 @@ def test_the_highest_descriptor_of_any_process(victim, words, peak):
     assert record(victim("descriptors"), *words).peaks[PeakName.OPEN_FILES] == peak
 
 
+@pytest.mark.every_kernel
 def test_a_limit_of_its_own_is_what_the_program_asked_for(victim):
     assert record(victim("descriptors"), "limit", 500).peaks[PeakName.OPEN_FILES_ASKED] == 500
     assert PeakName.OPEN_FILES_ASKED not in record(victim("descriptors"), "pipe").peaks

@@ -8,6 +8,7 @@ from harden.generate.denied_address import denied_addresses
 from harden.generate.denied_call import denied_calls
 from harden.generate.denied_capability import denied_capabilities
 from harden.generate.denied_file import Circumstances, denied_files
+from harden.generate.denied_limit import Held, denied_limits
 from harden.generate.history import History
 from harden.model.control import Control
 from harden.model.denial import Denial, Refusal
@@ -25,10 +26,12 @@ def denials_of(
     history: History,
     on_host: frozenset[str],
     in_force: frozenset[Control],
+    held: Held | None = None,
 ) -> tuple[Denial, ...]:
     """Everything that was refused in `run`, a run under `profile`, by control and then by program and call.
 
     `on_host`: those of `denied_file.hidden_candidates` that the host has. `in_force`: the controls that held it.
+    `held`: what its limits of resources came to.
     """
     refused = frozenset((each.executable, each.name, each.result) for each in refusals)
     capabilities = tuple(denied_capabilities(run, history, refused))
@@ -45,6 +48,7 @@ def denials_of(
         *capabilities,
         *denied_files(run, around),
         *denied_addresses(run, profile.rights, history, refused),
+        *denied_limits(run, profile, history, held or Held(), refused),
     )
     return tuple(sorted(found, key=_order))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from harden.model.limit import Limits, Rlimit
+from harden.model.resource_limit import LimitName
 
 __all__ = ["Isolation", "OverlayMount", "TmpfsMount"]
 
@@ -38,3 +39,12 @@ class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptors beside 0, 1 and 2 that the program inherits under the same numbers."""
     die_with_parent: bool = False
     """Whether the sandbox ends when the process that started harden does."""
+
+    def given_limits(self) -> frozenset[LimitName]:
+        """Those of a profile's limits that are given here, and then come before it."""
+        given = {
+            LimitName.MEMORY: self.limits.memory is not None,
+            LimitName.PIDS: self.limits.pids is not None,
+            LimitName.NOFILE: any(limit.name == LimitName.NOFILE for limit in self.rlimits),
+        }
+        return frozenset(name for name, is_given in given.items() if is_given)
