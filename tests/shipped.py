@@ -130,7 +130,7 @@ def harden(program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ..
     """Run the installed command for this program; gives its standard output."""
     command = [str(HARDEN), *arguments]
     if program.stand_in:
-        shown = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        shown = 'mount --bind "$0" "$1" && shift && exec env -u PWD "$@"'
         command = ["unshare", "--mount", "sh", "-c", shown, str(program.work), program.stand_in[0], *command]
     done = subprocess.run(
         command,

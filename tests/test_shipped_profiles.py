@@ -46,8 +46,17 @@ ELSEWHERE = {"program-changed", "unverified-profile"}
 """What depends on the machine: which security updates it has, and what was run on it."""
 
 each_program = pytest.mark.parametrize(
-    "program", [pytest.param(each, id=each.name, marks=pytest.mark.requires(*each.features)) for each in PROGRAMS]
+    "program",
+    [
+        pytest.param(
+            each,
+            id=each.name,
+            marks=(pytest.mark.requires(*each.features), pytest.mark.xdist_group(f"shipped-{each.name}")),
+        )
+        for each in PROGRAMS
+    ],
 )
+"""Those of one program take turns: they work in the same folder."""
 live = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "checkout")
 
 
