@@ -63,6 +63,7 @@ $(VENV)/installed: pyproject.toml setup.py | build-packages
 
 build: venv ## compile what changed: the cffi extension, harden-exec, harden-prober, the BPF object
 	@$(BIN)/python setup.py -q build_ext --inplace
+	@cmp -s $(NATIVE)/harden-start $(BIN)/harden || install -m 755 $(NATIVE)/harden-start $(BIN)/harden
 
 demo: demo-packages build ## trace a real nginx, rerun it under its profile, show what is refused
 	@$(BIN)/python -m tests.demo

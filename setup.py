@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
+# setuptools has no such command of its own.
+from distutils.command.build_scripts import build_scripts  # isort: skip
+
 ROOT = Path(__file__).resolve().parent
 NATIVE = Path("sandbox/harden/_native")
-PARTS = ("core", "exec", "prober", "bpf")
+PARTS = ("core", "exec", "prober", "start", "bpf")
 
 
 def load_native_build() -> ModuleType:
@@ -70,10 +74,10 @@ class BuildNative(build_ext):
             super().run()
         for name, folder in native.PROGRAMS.items():
             if self.only in (None, folder) and native.build_program(
-                name, self._folder() / name, sanitize=bool(self.sanitize) and folder == "exec"
+                name, self.folder() / name, sanitize=bool(self.sanitize) and folder == "exec"
             ):
                 self.announce(f"built {name}", level=2)
-        if self.only in (None, "bpf") and native.build_bpf(self._folder() / native.BPF_OBJECT, Path(self.build_temp)):
+        if self.only in (None, "bpf") and native.build_bpf(self.folder() / native.BPF_OBJECT, Path(self.build_temp)):
             self.announce(f"built {native.BPF_OBJECT}", level=2)
 
     def get_source_files(self) -> list[str]:
@@ -84,9 +88,10 @@ class BuildNative(build_ext):
 
     def get_outputs(self) -> list[str]:
         """Everything that an installation records as built."""
-        return [*super().get_outputs(), *(str(self._folder() / name) for name in (*native.PROGRAMS, native.BPF_OBJECT))]
+        return [*super().get_outputs(), *(str(self.folder() / name) for name in (*native.PROGRAMS, native.BPF_OBJECT))]
 
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
+        """Where the native parts are built."""
         return NATIVE if self.inplace else Path(self.build_lib, "harden/_native")
 
 
@@ -96,6 +101,15 @@ class BuildPackage(build_py):
     def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
         modules = super().find_package_modules(package, package_dir)  # type: ignore[no-untyped-call]
         return [module for module in modules if module[:2] != ("harden._native", "build")]
+
+
+class BuildScripts(build_scripts):
+    """build_scripts that adds the command itself, which is a program."""
+
+    def run(self) -> None:
+        super().run()
+        built = cast(BuildNative, self.get_finalized_command("build_ext"))
+        shutil.copy2(built.folder() / native.COMMAND, Path(self.build_dir, "harden"))
 
 
 CORE = Extension(
@@ -109,6 +123,6 @@ CORE = Extension(
 
 setup(
     ext_modules=[CORE],
-    cmdclass={"build_ext": BuildNative, "build_py": BuildPackage},
+    cmdclass={"build_ext": BuildNative, "build_py": BuildPackage, "build_scripts": BuildScripts},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = ROOT / "sandbox/harden/_native"
-C_FLAGS = (f"-I{NATIVE / 'exec'}", "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror")
+C_FOLDERS = (f"-I{NATIVE / 'exec'}", f"-I{NATIVE / 'start'}")
+C_FLAGS = (*C_FOLDERS, "-fsyntax-only", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror")
 PYTHON_FOLDERS = ("sandbox", "tests", "setup.py")
 MAX_LINES = {".py": 320, ".c": 520, ".h": 520}
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
@@ -36,7 +37,7 @@ def project_files() -> list[Path]:
 
 
 def c_units() -> list[Path]:
-    units = [path for folder in ("exec", "prober") for path in (NATIVE / folder).glob("*.c")]
+    units = [path for folder in ("exec", "prober", "start") for path in (NATIVE / folder).glob("*.c")]
     return sorted([*units, *(ROOT / "tests").rglob("*.c")])
 
 

@@ -60,8 +60,9 @@ def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_harden_and_nothing_else(wheel):
     names = contents(wheel)
-    script = next(name for name in names if name.endswith(".data/scripts/harden"))
-    assert {name.split("/")[0] for name in names - {script} if ".dist-info/" not in name} == {"harden"}
+    scripts = {name for name in names if ".data/scripts/" in name}
+    assert {name.rpartition("/")[2] for name in scripts} == {"harden", "harden-python"}
+    assert {name.split("/")[0] for name in names - scripts if ".dist-info/" not in name} == {"harden"}
     assert names >= ARTEFACTS
     assert "harden/_native/_core.abi3.so" in names
     assert "harden/py.typed" in names
@@ -106,6 +107,8 @@ print(lib.seccomp_version().major)
     result = run(sys.executable, "-c", script, cwd=tmp_path, PYTHONPATH=str(site))
     assert result.stderr == ""
     assert result.stdout.splitlines() == [str(site / "harden/__init__.py"), "[True, True, True]", "2"]
+    shown = run(str(site / "bin/harden"), "--version", cwd=tmp_path, PYTHONPATH=str(site))
+    assert (shown.stdout.split(",")[0], shown.stderr) == ("harden", "")
 
 
 def with_tools(folder: Path, *names: str) -> str:
@@ -151,6 +154,6 @@ def test_a_second_build_compiles_nothing(checkout, tmp_path):
     lib = tmp_path / "lib"
     assert run(*command, "--build-lib", str(lib), cwd=checkout).returncode == 0
     times = {path: path.stat().st_mtime_ns for path in (lib / "harden/_native").iterdir()}
-    assert len(times) == 4
+    assert len(times) == 5
     assert run(*command, "--build-lib", str(lib), cwd=checkout).returncode == 0
     assert {path: path.stat().st_mtime_ns for path in (lib / "harden/_native").iterdir()} == times

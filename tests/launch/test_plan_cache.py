@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,9 +33,13 @@ from tests.sandboxes import NOBODY, ROOT, plan_of, shell
 
 pytestmark = pytest.mark.requires("root", "bpf", "userns", "seccomp", "overlay", "idmap")
 
-COMMAND = [sys.executable, "-X", "importtime", str(ROOT / "sandbox/script/harden")]
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-WARM = {
+COMMAND = str(ROOT / ".venv/bin/harden")
+START = ROOT / "sandbox/harden/_native/start"
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPROFILEIMPORTTIME": "1"}
+
+
+IN_PYTHON = [sys.executable, "-X", "importtime", str(ROOT / "sandbox/script/harden-python")]
+IMPORTED = {
     "harden",
     "harden.__main__",
     "harden.launch",
@@ -45,10 +51,11 @@ WARM = {
 }
 NOT_OURS = {"fcntl", "errno", "__future__"}
 """Of the standard library, beside what the interpreter imports by itself."""
+COOKIE = 0x1234567890ABCDEF
 
 
 class Start(msgspec.Struct, frozen=True):
-    """How a start went: what it imported, and what it said."""
+    """How a start went: what it said, and what Python imported for it."""
 
     status: int
     output: str
@@ -60,9 +67,11 @@ class Start(msgspec.Struct, frozen=True):
         return "click" not in self.imported
 
 
-def run(folder: Path, *arguments: str, before: tuple[str, ...] = (), **environment: str) -> Start:
+def run(
+    folder: Path, *arguments: str, before: tuple[str, ...] = (), command: Sequence[str] = (COMMAND,), **environment: str
+) -> Start:
     variables = {**ENVIRONMENT, **environment}
-    command = [*before, *COMMAND, "run", *arguments]
+    command = [*before, *command, "run", *arguments]
     ended = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     times: list[str] = []
     rest: list[str] = []
@@ -77,19 +86,41 @@ def folder(tmp_path):
     (tmp_path / "first").write_text("one\n")
     (tmp_path / "second").write_text("two\n")
     (tmp_path / "link").symlink_to("first")
-    traced = [*COMMAND[:1], *COMMAND[3:], "trace", "--name", "cat", "--", "/bin/cat", str(tmp_path / "link")]
-    done = subprocess.run(traced, cwd=tmp_path, env=ENVIRONMENT, check=False)
+    traced = [COMMAND, "trace", "--name", "cat", "--", "/bin/cat", str(tmp_path / "link")]
+    done = subprocess.run(traced, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL, check=False)
     assert done.returncode == 0
     assert not run(tmp_path).warm
     return tmp_path
 
 
-def test_a_warm_start_imports_next_to_nothing(folder):
-    bare = subprocess.run([*COMMAND[:3], "-c", ""], env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    interpreter = {line.split()[-1] for line in bare.stderr.splitlines()}
+def test_a_warm_start_needs_no_python(folder):
     start = run(folder)
-    assert start.imported - interpreter == WARM | NOT_OURS
+    assert (start.imported, start.output) == (frozenset(), "one\n")
+
+
+def test_python_starts_from_it_too_and_imports_next_to_nothing(folder):
+    bare = subprocess.run([*IN_PYTHON[:3], "-c", ""], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    interpreter = {line.split()[-1] for line in bare.stderr.splitlines()}
+    start = run(folder, command=IN_PYTHON)
+    assert start.imported - interpreter == IMPORTED | NOT_OURS
     assert start.output == "one\n"
+
+
+def test_it_starts_by_a_link_and_through_the_path(tmp_path):
+    (tmp_path / "harden").symlink_to(COMMAND)
+    variables = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    shown = subprocess.run(["harden", "--version"], env=variables, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("harden, version ")
+
+
+def test_without_its_python_part_it_says_so(tmp_path):
+    shutil.copy(COMMAND, tmp_path / "harden")
+    ended = subprocess.run([tmp_path / "harden", "run"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (125, "")
+    assert ended.stderr == (
+        f"harden: {tmp_path}/harden-python: No such file or directory\n"
+        "hint: this is harden's Python part: install harden again\n"
+    )
 
 
 def test_it_says_and_does_the_same(folder):
@@ -160,8 +191,8 @@ def test_other_circumstances_are_another_start(folder, arguments, before, enviro
 
 
 def test_another_mount_ends_it(folder):
-    command = " ".join([*COMMAND, "run", "2>&1"])
-    script = f"{command}; {command}; mount -t tmpfs none /mnt; echo mounted; {command}"
+    command = f"{COMMAND} run 2>&1"
+    script = f"{command}; echo again; {command}; mount -t tmpfs none /mnt; echo mounted; {command}"
     shown = subprocess.run(
         ["unshare", "--mount", "sh", "-c", script],
         cwd=folder,
@@ -170,10 +201,8 @@ def test_another_mount_ends_it(folder):
         text=True,
         check=True,
     ).stdout
-    before, after = shown.split("mounted\n")
-    warm = before.rindex("harden.launch.cached_plan")
-    assert "click" not in before[warm:]
-    assert "click" in after
+    first, again, after = re.split("again\n|mounted\n", shown)
+    assert ["import time:" in part for part in (first, again, after)] == [True, False, True]
 
 
 def entry_of(folder: Path) -> Path:
@@ -194,29 +223,28 @@ def test_a_damaged_entry_is_ignored_and_written_anew(folder):
     assert run(folder).warm
 
 
-def test_an_entry_that_others_could_have_written_is_ignored(folder):
-    entry = entry_of(folder)
-    words = key_in(entry)
-    assert cached_plan.read(words) is not None
+def let_the_group_write(entry: Path) -> None:
     entry.chmod(0o620)
-    assert cached_plan.read(words) is None
-    entry.chmod(0o600)
+
+
+def give_away(entry: Path) -> None:
     os.chown(entry, NOBODY, NOBODY)
-    assert cached_plan.read(words) is None
-    os.chown(entry, 0, 0)
-    copy = entry.with_name("copy")
-    entry.rename(copy)
-    entry.symlink_to(copy)
-    assert cached_plan.read(words) is None
-    entry.unlink()
-    copy.rename(entry)
-    assert cached_plan.read(words) is not None
+
+
+def link_elsewhere(entry: Path) -> None:
+    entry.rename(entry.with_name("copy"))
+    entry.symlink_to("copy")
+
+
+@pytest.mark.parametrize("change", [let_the_group_write, give_away, link_elsewhere], ids=lambda change: change.__name__)
+def test_an_entry_that_others_could_have_written_is_ignored(folder, change):
+    entry = entry_of(folder)
+    assert run(folder).warm
+    change(entry)
+    assert not run(folder).warm
+    entry.with_name("copy").unlink(missing_ok=True)
+    assert run(folder).warm
     assert (entry.stat().st_mode & 0o777, entry.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-
-
-def key_in(entry: Path) -> list[bytes]:
-    words = entry.read_bytes()[16:].split(b"\0")
-    return words[1 : 1 + int(words[0])]
 
 
 @pytest.mark.parametrize("path", [b"/run", b"/run/harden", b"/run/harden/plans"])
@@ -235,24 +263,66 @@ def kept_filter(cookie: int) -> Entry:
     return entry
 
 
-def test_each_start_has_a_cookie_of_its_own_and_the_filter_knows_it():
-    old = 0x1234567890ABCDEF
-    entry = kept_filter(old)
+@pytest.fixture
+def shown_plans(tmp_path) -> tuple[Entry, list[bytes]]:
+    """An entry, and the plans that harden-exec gets from it in twenty starts."""
+    entry = kept_filter(COOKIE)
+    program = tmp_path / "show_plan"
+    subprocess.run(["gcc", "-static", str(ROOT / "tests/launch/show_plan.c"), "-o", str(program)], check=True)
+    entry.program, entry.cgroup, entry.fds, entry.cgroup_names = bytes(program), b"", [], []
+    arguments = ["run", "--", str(tmp_path)]
+    entry.key = cached_plan.key(arguments)
+    file = Path("/run", cached_plan.FOLDER, cached_plan.name_of(entry.key))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_bytes(cached_plan.encode_entry(entry))
+    try:
+        ends = [subprocess.run([COMMAND, *arguments], capture_output=True, check=True) for _ in range(20)]
+    finally:
+        file.unlink()
+    return entry, [ended.stdout for ended in ends]
+
+
+def test_each_start_has_a_cookie_of_its_own_and_the_filter_knows_it(shown_plans):
+    entry, plans = shown_plans
     execve = 59
     cookies = set()
+    for plan in plans:
+        (cookie,) = struct.unpack_from("=Q", plan, entry.cookie[0])
+        cookies.add(cookie)
+        # The profile's filter is the last one.
+        size = len(compile_filter(recordings.small_profile().rights, exec_cookie=COOKIE).program)
+        simulator = Simulator(decode(plan[-size:]))
+        arch = Arch.X86_64.audit_arch
+        assert simulator.run(arch, execve, (1, 2, 3, 0, 0, cookie)) == ALLOW
+        for wrong in (COOKIE, cookie ^ 1, cookie ^ 1 << 63, 0):
+            assert simulator.run(arch, execve, (1, 2, 3, 0, 0, wrong)) != ALLOW
+    assert len(cookies) == 20
+
+
+def test_so_has_one_by_python():
+    entry = kept_filter(COOKIE)
     for _ in range(20):
         plan = bytearray(entry.plan)
         cached_plan.write_cookie(plan, entry)
         (cookie,) = struct.unpack_from("=Q", plan, entry.cookie[0])
-        cookies.add(cookie)
-        # The profile's filter is the last one.
-        size = len(compile_filter(recordings.small_profile().rights, exec_cookie=old).program)
+        size = len(compile_filter(recordings.small_profile().rights, exec_cookie=COOKIE).program)
         simulator = Simulator(decode(bytes(plan[-size:])))
         arch = Arch.X86_64.audit_arch
-        assert simulator.run(arch, execve, (1, 2, 3, 0, 0, cookie)) == ALLOW
-        for wrong in (old, cookie ^ 1, cookie ^ 1 << 63, 0):
-            assert simulator.run(arch, execve, (1, 2, 3, 0, 0, wrong)) != ALLOW
-    assert len(cookies) == 20
+        assert simulator.run(arch, 59, (1, 2, 3, 0, 0, cookie)) == ALLOW
+        assert simulator.run(arch, 59, (1, 2, 3, 0, 0, COOKIE)) != ALLOW
+
+
+def test_each_start_has_ids_of_its_own_and_nothing_else_changes(shown_plans):
+    entry, plans = shown_plans
+    own = [(at, 10) for at in entry.first_ids] + [(at, 8) for at in entry.cookie]
+    own += [(at, 4) for half in entry.filter_halves for at in half]
+    for plan in plans:
+        assert {plan[at : at + 10] for at in entry.first_ids} < {b"%d" % (1879048192 + i * 65536) for i in range(4094)}
+        same = bytearray(plan)
+        for at, size in own:
+            same[at : at + size] = entry.plan[at : at + size]
+        assert bytes(same) == entry.plan
 
 
 def test_a_filter_that_uses_a_half_for_something_else_is_not_kept():

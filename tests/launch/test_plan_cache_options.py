@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "shown/one").write_text("")
     (tmp_path / "lower").mkdir()
     (tmp_path / "lower/two").write_text("")
-    traced = [*COMMAND[:1], *COMMAND[3:], "trace", "--name", "sh", *given(tmp_path), "--", "/bin/sh", "-c", SCRIPT]
+    traced = [COMMAND, "trace", "--name", "sh", *given(tmp_path), "--", "/bin/sh", "-c", SCRIPT]
     done = subprocess.run(traced, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     yield tmp_path

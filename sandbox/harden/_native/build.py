@@ -17,10 +17,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["PROGRAMS", "BuildError", "build_bpf", "build_program", "check_requirements", "sources", "write_core_source"]
+__all__ = [
+    "COMMAND",
+    "PROGRAMS",
+    "BuildError",
+    "build_bpf",
+    "build_program",
+    "check_requirements",
+    "sources",
+    "write_core_source",
+]
 
 NATIVE: Final = Path(__file__).resolve().parent
-PROGRAMS: Final = {"harden-exec": "exec", "harden-prober": "prober"}
+COMMAND: Final = "harden-start"
+"""The program that is installed as the command `harden`."""
+PROGRAMS: Final = {"harden-exec": "exec", "harden-prober": "prober", COMMAND: "start"}
 """Static program → folder of its C sources."""
 BPF_OBJECT: Final = "harden.bpf.o"
 SHARED_HEADERS: Final = {"exec": ("bpf/layout.h",)}
@@ -112,7 +123,7 @@ def build_program(name: str, target: Path, *, sanitize: bool = False) -> bool:
     compiler, flags, link = _tool("cc", "gcc"), FREESTANDING, NO_LIBRARY
     if sanitize:
         flags, link = SANITIZERS, ()
-    elif folder == "exec":
+    elif folder != "prober":
         compiler, flags, link = _with_musl()
     branches = ["-fcf-protection"] if platform.machine() == "x86_64" else []
     # One compiler run over all units: the programs are small, and every unit is then built with the same flags.

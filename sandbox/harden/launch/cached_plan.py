@@ -1,9 +1,12 @@
 """A plan that was made before, if it would be made again: read, checked and started with next to no imports.
 
-An entry holds the encoded plan, what it was made for (the key: version, command line, working folder, identity), and
-everything that planning asked the system, with the answers: the *facts*. It is used only if each question gets the same
-answer now; so the plan is the one that planning would give. Ids, cgroup, descriptors and the one-shot cookie are of
-one run and are written in anew.
+An entry holds the encoded plan, what it was made for (the key: command line, working folder, identity), and everything
+that planning asked the system, with the answers: the *facts*, the versions of harden and of the interpreter among them.
+It is used only if each question gets the same answer now; so the plan is the one that planning would give. Ids, cgroup,
+descriptors and the one-shot cookie are of one run and are written in anew.
+
+The command `harden` (_native/start) does the same before any Python; it leaves the entries to this module whose cgroup
+has controllers.
 
 Entries lie where no view of a sandbox shows them: in harden/plans of /run as root, of $XDG_RUNTIME_DIR else
 (file-hierarchy(7)); both end with the boot, as the plan does. `harden.launch.plan_cache` writes them.
@@ -15,7 +18,6 @@ import fcntl
 import os
 import sys
 
-from harden import __version__
 from harden.errors import HardenError
 from harden.launch import fact
 
@@ -34,10 +36,9 @@ __all__ = [
     "write_cookie",
 ]
 
-MAGIC = b"HRDNCCH2"
+MAGIC = b"HRDNCCH3"
 FOLDER = "harden/plans"
 LARGEST = 4 << 20
-NATIVE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "_native")
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 _MFD_EXEC = 0x10
 _PRIME = (1 << 127) - 1
@@ -49,7 +50,7 @@ def key(argv: list[str]) -> list[bytes]:
     with open("/proc/self/status", "rb") as file:
         status = [line for line in file.read().splitlines() if line.startswith(_STATUS)]
     pages = b"%d" % os.sysconf("SC_PHYS_PAGES")
-    words = [__version__.encode(), sys.version.encode(), os.getcwdb(), pages, b"\n".join(status)]
+    words = [os.getcwdb(), pages, b"\n".join(status)]
     return words + [os.fsencode(argument) for argument in argv]
 
 
@@ -83,6 +84,7 @@ class Entry:
         "notes",
         "owners",
         "plan",
+        "program",
     )
 
     def __init__(self) -> None:
@@ -93,6 +95,8 @@ class Entry:
         self.plan = b""
         self.cgroup = b""
         """Folder in which the run's cgroup is made; b"": none."""
+        self.program = b""
+        """harden-exec's path."""
         self.controllers: list[bytes] = []
         """That the cgroup needs for its limits."""
         self.fds: list[int] = []
@@ -116,12 +120,8 @@ class Entry:
 def encode_entry(entry: Entry) -> bytes:
     """The bytes of an entry: strings separated by NUL, then the plan."""
     numbers = [b" ".join(b"%d" % offset for offset in offsets) for offsets in entry.offsets()]
-    head = b"\0".join(
-        [
-            *(b"%d" % len(entry.key), *entry.key, entry.notes, entry.cgroup, b" ".join(entry.controllers)),
-            *(*numbers, b"%d" % len(entry.plan), *entry.facts),
-        ]
-    )
+    words = [entry.notes, entry.cgroup, entry.program, b" ".join(entry.controllers), *numbers, b"%d" % len(entry.plan)]
+    head = b"\0".join([b"%d" % len(entry.key), *entry.key, *words, *entry.facts])
     return MAGIC + len(head).to_bytes(8, "little") + head + entry.plan
 
 
@@ -133,13 +133,13 @@ def _decode(data: bytes) -> Entry | None:
     entry = Entry()
     count = int(words[0])
     entry.key = words[1 : 1 + count]
-    entry.notes, entry.cgroup, controllers = words[1 + count : 4 + count]
+    entry.notes, entry.cgroup, entry.program, controllers = words[1 + count : 5 + count]
     entry.controllers = controllers.split()
-    numbers = [[int(number) for number in word.split()] for word in words[4 + count : 11 + count]]
+    numbers = [[int(number) for number in word.split()] for word in words[5 + count : 12 + count]]
     entry.fds, entry.cgroup_names, entry.first_ids, entry.owners, entry.cookie, *entry.filter_halves = numbers
-    entry.facts = words[12 + count :]
+    entry.facts = words[13 + count :]
     entry.plan = data[16 + size :]
-    whole = len(entry.plan) == int(words[11 + count]) and len(entry.facts) % 3 == 0
+    whole = len(entry.plan) == int(words[12 + count]) and len(entry.facts) % 3 == 0
     return entry if whole else None
 
 
@@ -185,11 +185,11 @@ def read(words: list[bytes]) -> Entry | None:
     return entry if entry is not None and entry.key == words else None
 
 
-def _sealed(name: str, content: bytes | None, flags: int) -> int:
-    """`content`, or harden-exec, in a memfd that nobody can change."""
+def _sealed(name: str, content: bytes, flags: int) -> int:
+    """`content`, or for an executable the file of that path, in a memfd that nobody can change."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
-    if content is None:
-        source = os.open(os.path.join(NATIVE, name), os.O_RDONLY | os.O_CLOEXEC)
+    if flags:
+        source = os.open(content, os.O_RDONLY | os.O_CLOEXEC)
         while os.sendfile(descriptor, source, None, 1 << 24):
             pass
         os.close(source)
@@ -253,7 +253,7 @@ def start(entry: Entry) -> None:
     try:
         for stream in range(3):
             os.fstat(stream)
-        program = _sealed("harden-exec", None, _MFD_EXEC)
+        program = _sealed("harden-exec", entry.program, _MFD_EXEC)
         if entry.first_ids:
             from harden.kernel.idmap import claim_id_range
 

@@ -96,6 +96,7 @@ def template(plan: Plan, header: Header) -> Entry | None:
         )
         entry.cgroup = plan.cgroup
     entry.controllers = [name.encode() for name in plan.controllers]
+    entry.program = os.fsencode(HARDEN_EXEC)
     entry.plan = encode(plan.ops, header, first_id=int(first) if plan.needs_id_range else 0)
     entry.owners = _owners(plan) if plan.needs_id_range else []
     entry.cgroup_names = _places(entry.plan, token.encode())
@@ -131,6 +132,7 @@ def _own_code(lookups: Lookups) -> None:
         if module.__name__.partition(".")[0] == "harden" and path:
             lookups.ask(b"version", os.fsencode(path))
     lookups.ask(b"version", os.fsencode(HARDEN_EXEC))
+    lookups.ask(b"version", os.fsencode(os.path.realpath(sys.executable)))
 
 
 def _usable(plan: Plan) -> bool:
@@ -162,7 +164,7 @@ def keep(
     settled = _is_settled(((q, found) for (q, _), found in lookups.answers.items()), time.time_ns())
     if lookups.unknown or not settled or len(facts) > 3 * _MOST_FACTS:
         return False
-    if any(b"\0" in word for word in (*entry.key, *facts, entry.notes)) or not fact.holds(facts):
+    if any(b"\0" in word for word in (*entry.key, *facts, entry.notes, entry.program)) or not fact.holds(facts):
         return False
     data = cached_plan.encode_entry(entry)
     return len(data) <= cached_plan.LARGEST and _write(

@@ -1,0 +1,51 @@
+/* The command `harden`. A run whose plan was kept, and would be made again, starts here; all else is Python's, whose
+ * own start takes longer than that of a whole sandbox. */
+#include "become.h"
+#include "fact.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+enum { EXIT_HARDEN = 125 };
+
+static int refuse(const char *what, const char *why, const char *hint)
+{
+	fprintf(stderr, "harden: %s: %s\nhint: %s\n", what, why, hint);
+	return EXIT_HARDEN;
+}
+
+/* The script that the installer has put beside this program; links to it are followed. */
+static bool beside(const char *name, char path[PATH_MAX])
+{
+	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	char *slash;
+
+	path[length < 0 ? 0 : length] = 0;
+	slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash + 1 - path) + strlen(name) >= PATH_MAX)
+		return false;
+	strcpy(slash + 1, name);
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct entry entry = { 0 };
+	char path[PATH_MAX];
+
+	if (getauxval(AT_SECURE))
+		return refuse("harden", "it must not be set-user-id, set-group-id or carry file capabilities",
+			      "chmod u-s,g-s, setcap -r");
+	if (argc > 1 && strcmp(argv[1], "run") == 0 && entry_find(argv + 1, &entry) &&
+	    facts_hold(entry.facts, entry.fact_count))
+		become_harden_exec(&entry);
+	if (!beside("harden-python", path))
+		return refuse("readlink(\"/proc/self/exe\")", strerror(errno), "harden needs /proc");
+	argv[0] = path;
+	execv(path, argv);
+	return refuse(path, strerror(errno), "this is harden's Python part: install harden again");
+}

@@ -1,0 +1,140 @@
+"""The command `harden` by itself: what it asks the system, and that no entry leads it astray."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harden.launch import cached_plan, fact
+from harden.launch.cached_plan import Entry
+from tests.sandboxes import NOBODY, ROOT
+
+pytestmark = pytest.mark.requires("gcc", "root")
+
+START = ROOT / "sandbox/harden/_native/start"
+C = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", f"-I{START}"]
+SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+TO_PYTHON = 77
+
+
+def test_both_sides_give_the_same_answers(tmp_path):
+    program = tmp_path / "fact_answers"
+    units = [ROOT / "tests/launch/fact_answers.c", START / "fact.c", START / "bytes.c"]
+    subprocess.run([*C, *SANITIZE, *map(str, units), "-o", str(program)], check=True)
+    seen = tmp_path / "seen"
+    (seen / "empty").mkdir(parents=True)
+    (seen / "sub").mkdir(mode=0o711)
+    (seen / "sub/ä\\n").write_text("")
+    os.mkfifo(seen / "sub/fifo")
+    (seen / "sub/-").symlink_to("nowhere")
+    (seen / "sub/-a").mkdir()
+    (seen / "sub/large").write_bytes(b"x" * 20000)
+    os.utime(seen / "sub/large", ns=(1, 1 << 60))
+    os.chown(seen / "sub/large", 4294967294, 7)
+    paths = [*map(bytes, seen.rglob("*")), bytes(seen), b"/etc", b"/proc/sys/kernel/random/boot_id"]
+    paths += [
+        b"/dev/null",
+        b"/nothing",
+        b"/etc/passwd/x",
+    ]
+    asked = [(question, path) for question in fact.QUESTIONS for path in paths if question not in fact.NOT_OF_PATHS]
+    asked += [(b"variable", b"PATH"), (b"variable", b"NOTHING"), (b"inherited", b"0"), (b"inherited", b"999")]
+    words = [word for pair in asked for word in pair]
+    said = subprocess.run([program, *words], capture_output=True, check=True).stdout.split(b"\0")
+    assert dict(zip(asked, said[:-1], strict=True)) == {(q, path): fact.answer(q, path) for q, path in asked}
+
+
+@pytest.fixture
+def command(tmp_path) -> list[str]:
+    """The command under the sanitizers; what it leaves to Python ends with TO_PYTHON, what it starts with 0."""
+    program = tmp_path / "harden"
+    subprocess.run([*C, *SANITIZE, *map(str, START.glob("*.c")), "-o", str(program)], check=True)
+    (tmp_path / "harden-python").write_text(f"#!/bin/sh\nexit {TO_PYTHON}\n")
+    (tmp_path / "harden-python").chmod(0o755)
+    return [str(program), "run", str(tmp_path)]
+
+
+def whole_entry(command: list[str]) -> Entry:
+    entry = Entry()
+    entry.key = cached_plan.key(command[1:])
+    entry.program = b"/bin/true"
+    entry.plan = bytes(range(256)) * 4
+    entry.cookie, entry.filter_halves = [40], [[500, 600], [700]]
+    entry.facts = [b"stat", b"/", fact.answer(b"stat", b"/")]
+    return entry
+
+
+def status(command: list[str], data: bytes, key: list[bytes]) -> int:
+    file = Path("/run", cached_plan.FOLDER, cached_plan.name_of(key))
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.touch(mode=0o600)
+    file.write_bytes(data)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        file.unlink()
+    assert "ERROR" not in ended.stderr, ended.stderr
+    assert "runtime error" not in ended.stderr, ended.stderr
+    return ended.returncode
+
+
+def test_no_damage_leads_outside_an_array(command):
+    entry = whole_entry(command)
+    good = cached_plan.encode_entry(entry)
+    assert status(command, good, entry.key) == 0
+    numbers = random.Random(2)
+    head = len(good) - len(entry.plan)
+    ends = []
+    for _ in range(150):
+        bad = bytearray(good)
+        for _ in range(numbers.choice((1, 1, 3, 30))):
+            bad[numbers.randrange(head)] = numbers.choice((0, 32, 48, 57, numbers.randrange(256)))
+        ends.append(
+            status(command, bytes(bad[: numbers.choice((len(bad), len(bad), numbers.randrange(head)))]), entry.key)
+        )
+    assert set(ends) <= {0, TO_PYTHON}
+    assert ends.count(TO_PYTHON) > 100
+
+
+@pytest.mark.parametrize("offset", [1017, 1024, 1025, 1 << 22, 1 << 64, -1])
+def test_a_place_outside_the_plan_is_not_written(command, offset):
+    entry = whole_entry(command)
+    entry.cookie = [offset]
+    assert status(command, cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
+
+
+def test_controllers_are_left_to_python(command):
+    entry = whole_entry(command)
+    entry.controllers = [b"memory"]
+    assert status(command, cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
+
+
+@pytest.mark.parametrize("facts", [[b"stat", b"/", b"no"], [b"nonsense", b"/", b""], [b"stat", b"/"]])
+def test_a_fact_that_does_not_hold_leaves_it_to_python(command, facts):
+    entry = whole_entry(command)
+    entry.facts = facts
+    assert status(command, cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
+
+
+def test_the_entry_of_another_start_is_not_used(command):
+    entry = whole_entry(command)
+    own = entry.key
+    for other in ([*own, b"--network=host"], own[:-1], [*own[:-1], b"x"], [b"/", *own[1:]]):
+        entry.key = other
+        assert status(command, cached_plan.encode_entry(entry), own) == TO_PYTHON
+
+
+@pytest.mark.requires("nobody")
+def test_it_refuses_to_be_set_user_id(tmp_path):
+    program = tmp_path / "harden"
+    shutil.copy(ROOT / ".venv/bin/harden", program)
+    os.chown(program, NOBODY, NOBODY)
+    program.chmod(0o4755)
+    ended = subprocess.run([program, "run"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 125
+    assert ended.stderr.startswith("harden: harden: it must not be set-user-id")
