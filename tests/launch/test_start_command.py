@@ -35,6 +35,7 @@ def test_both_sides_give_the_same_answers(tmp_path):
     (seen / "sub/-a").mkdir()
     (seen / "sub/large").write_bytes(b"x" * 20000)
     os.utime(seen / "sub/large", ns=(1, 1 << 60))
+    os.utime(seen / "sub/-a", ns=(-1_500_000_000, -1_500_000_000))
     os.chown(seen / "sub/large", 4294967294, 7)
     paths = [*map(bytes, seen.rglob("*")), bytes(seen), b"/etc", b"/proc/sys/kernel/random/boot_id"]
     paths += [

@@ -1,7 +1,5 @@
 #include "bytes.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +8,7 @@ static void need(struct bytes *bytes, size_t length)
 {
 	if (bytes->room - bytes->length > length)
 		return;
-	bytes->room = bytes->length + length + 8192;
+	bytes->room = 2 * bytes->length + length + 65536;
 	bytes->at = realloc(bytes->at, bytes->room);
 	if (!bytes->at)
 		abort();
@@ -24,15 +22,16 @@ void bytes_add(struct bytes *bytes, const void *more, size_t length)
 	bytes->at[bytes->length] = 0;
 }
 
-void bytes_print(struct bytes *bytes, const char *format, ...)
+void bytes_number(struct bytes *bytes, const char *before, uint64_t number, unsigned base)
 {
-	char line[256];
-	va_list arguments;
+	char digits[24];
+	size_t at = sizeof(digits);
 
-	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
-	bytes_add(bytes, line, strlen(line));
+	do
+		digits[--at] = (char)('0' + number % base);
+	while (number /= base);
+	bytes_add(bytes, before, strlen(before));
+	bytes_add(bytes, digits + at, sizeof(digits) - at);
 }
 
 bool bytes_read(struct bytes *bytes, int fd)

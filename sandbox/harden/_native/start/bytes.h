@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct bytes {
 	char *at;
@@ -11,7 +12,8 @@ struct bytes {
 };
 
 void bytes_add(struct bytes *bytes, const void *more, size_t length);
-void bytes_print(struct bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `before`, then the number in digits of this base. */
+void bytes_number(struct bytes *bytes, const char *before, uint64_t number, unsigned base);
 /* All that `fd` still gives; false, with errno, when it fails. A NUL that is not counted follows. */
 bool bytes_read(struct bytes *bytes, int fd);
 /* An array of `count` elements, all zero. */

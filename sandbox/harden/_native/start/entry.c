@@ -73,7 +73,7 @@ static bool make_key(char *const *arguments, struct bytes *key)
 	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/' || sysinfo(&memory) < 0)
 		return false;
 	bytes_add(key, cwd, strlen(cwd) + 1);
-	bytes_print(key, "%llu", (unsigned long long)memory.totalram * memory.mem_unit / (unsigned long)getpagesize());
+	bytes_number(key, "", (uint64_t)memory.totalram * memory.mem_unit / (unsigned long)getpagesize(), 10);
 	bytes_add(key, "", 1);
 	if (!add_status(key))
 		return false;

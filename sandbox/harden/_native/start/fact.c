@@ -13,9 +13,12 @@ typedef bool question(const char *path, struct bytes *answer);
 
 static void add_identity(const struct stat *status, struct bytes *answer)
 {
-	bytes_print(answer, "%llu %llu %o %u %u %llu", (unsigned long long)status->st_dev,
-		    (unsigned long long)status->st_ino, status->st_mode, status->st_uid, status->st_gid,
-		    (unsigned long long)status->st_rdev);
+	bytes_number(answer, "", status->st_dev, 10);
+	bytes_number(answer, " ", status->st_ino, 10);
+	bytes_number(answer, " ", status->st_mode, 8);
+	bytes_number(answer, " ", status->st_uid, 10);
+	bytes_number(answer, " ", status->st_gid, 10);
+	bytes_number(answer, " ", status->st_rdev, 10);
 }
 
 static bool ask_stat(const char *path, struct bytes *answer)
@@ -38,9 +41,12 @@ static bool ask_lstat(const char *path, struct bytes *answer)
 	return true;
 }
 
-static long long nanoseconds(struct timespec time)
+/* In nanoseconds; there are files from before 1970. */
+static void add_time(struct bytes *answer, struct timespec time)
 {
-	return (long long)time.tv_sec * 1000000000 + time.tv_nsec;
+	int64_t number = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+
+	bytes_number(answer, number < 0 ? " -" : " ", number < 0 ? -(uint64_t)number : (uint64_t)number, 10);
 }
 
 static bool ask_version(const char *path, struct bytes *answer)
@@ -50,8 +56,9 @@ static bool ask_version(const char *path, struct bytes *answer)
 	if (stat(path, &status) < 0)
 		return false;
 	add_identity(&status, answer);
-	bytes_print(answer, " %lld %lld %lld", (long long)status.st_size, nanoseconds(status.st_mtim),
-		    nanoseconds(status.st_ctim));
+	bytes_number(answer, " ", (uint64_t)status.st_size, 10);
+	add_time(answer, status.st_mtim);
+	add_time(answer, status.st_ctim);
 	return true;
 }
 
@@ -245,7 +252,7 @@ bool fact_answer(const char *question, const char *path, struct bytes *answer)
 		bytes_add(answer, "", 0);
 		if (!QUESTIONS[i].ask(path, answer)) {
 			answer->length = 0;
-			bytes_print(answer, "!%d", errno);
+			bytes_number(answer, "!", (uint64_t)errno, 10);
 		}
 		return true;
 	}
