@@ -15,7 +15,6 @@ from harden.confinement import confinement
 from harden.errors import UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
-from harden.generate.redact import MASK
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.plan import Plan, plan
@@ -39,7 +38,7 @@ from harden.model.sandbox import (
     View,
 )
 from harden.model.widening import Widening
-from harden.model.workload import Workload
+from harden.model.workload import MASK, Workload
 from harden.render.landlock import landlock_rules
 from harden.render.sandbox_paths import SandboxPaths, sandbox_paths
 from harden.stored_options import HOST_NAME, Given, joined_binds, joined_isolation, restored, restored_binds

@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from harden.generate import note
-from harden.generate.redact import MASK
 from harden.model.file_operation import ABSENT, CAN_HAVE_WORKED
 from harden.model.guarded_root import ON_ROOT
 from harden.model.need import capability_needs, file_needs, normal_path
 from harden.model.profile import render_file_rights
 from harden.model.recording import CapabilityNamespace, FileOperation, Run, Unseen
+from harden.model.workload import MASK
 
 __all__ = ["call_notes", "capability_notes", "file_notes", "unseen_notes"]
 
