@@ -180,7 +180,7 @@ def _run_step(number: int, step: Step, sandbox: Driven, *, environment: Mapping[
                 f"step {number} ({_describe_step(step)}): not done within {step.within_s:g} s"
             ) from None
         # What serves a client is still there when the client ends, and the sandbox ends with it.
-        ended_with_program = status == 128 + signal.SIGKILL and sandbox.poll()
+        ended_with_program = status == 128 + signal.SIGKILL and _ended_within(sandbox, _ENDING_S)
         if status != step.expect_status and not ended_with_program:
             raise ScenarioFailed(f"step {number} ({_describe_step(step)}): status {status}, not {step.expect_status}")
     elif step.signal is not None:

@@ -52,7 +52,7 @@ NOT_SEEN_BY_NOTIFY: Final = (
     "the object behind open_by_handle_at, which has no name",
     "calls that a seccomp filter refuses: the base filter's own refusals, and those of filters that the program loads",
     "what a program that makes no call at all executed",
-    "phases, whom signals went to, operations of io_uring, most tasks and descriptors",
+    "phases, whom signals went to, operations of io_uring, names that were looked up, most tasks and descriptors",
 )
 """What test files that do not run over both backends are about; the README has the same list."""
 

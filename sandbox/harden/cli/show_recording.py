@@ -9,6 +9,7 @@ from harden.cli import output
 from harden.cli.coverage import COVERAGE_WARNING, coverage_rows
 from harden.generate.coverage import coverage_of
 from harden.model.recording import Phase, Recording, Run
+from harden.model.syscall_argument import RECORDED_ROWS, render_values
 
 __all__ = ["show_recording"]
 
@@ -85,9 +86,41 @@ def _show_actions(run: Run) -> None:
         output.line()
         output.line(f"io_uring operations ({len(run.ring_operations)})")
         output.table([("", o.operation, f"x{o.count} by {o.executable}") for o in run.ring_operations])
+    _show_namespaces(run)
+    if run.mounts:
+        output.line()
+        output.line(f"file systems mounted ({len(run.mounts)})")
+        output.table(
+            [
+                ("", m.syscall, m.filesystem, m.result, f"x{m.count} by {m.executable}{_early(run, m.phases)}")
+                for m in run.mounts
+            ]
+        )
+    if run.lookups:
+        output.line()
+        output.line(f"names looked up ({len(run.lookups)}), as the name servers answered")
+        output.table(
+            [
+                ("", n.host, " ".join(n.addresses), f"x{n.count} by {n.executable}{_early(run, n.phases)}")
+                for n in run.lookups
+            ]
+        )
     if run.peaks:
         output.line()
         output.line("peaks: " + ", ".join(f"{name} {value:g}" for name, value in sorted(run.peaks.items())))
+
+
+def _show_namespaces(run: Run) -> None:
+    """Which kinds of namespaces were asked for, whether by flags in a register or in memory."""
+    asked = [
+        ("", seen.name, render_values(RECORDED_ROWS[seen.name], seen.values)[0], f"x{seen.count} by {seen.executable}")
+        for seen in run.arguments
+        if seen.name in ("clone", "clone3", "unshare", "setns") and seen.values and seen.values[0]
+    ]
+    if asked:
+        output.line()
+        output.line(f"namespaces asked for ({len(asked)})")
+        output.table(asked)
 
 
 def _early(run: Run, phases: Sequence[Phase]) -> str:

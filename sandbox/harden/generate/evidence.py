@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from harden.generate.limit_rule import limit_comments
+from harden.generate.looked_up import lookup_comments
 from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import normal_path
 from harden.model.path_pattern import PathPattern
 from harden.model.phase import Phase
 from harden.model.recording import Recording
-from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
+from harden.model.syscall_argument import RECORDED_ROWS, render_values
 
 __all__ = ["Evidence", "evidence_of"]
 
@@ -32,7 +33,7 @@ def evidence_of(recording: Recording) -> Evidence:
             seen["syscalls", call.name].add(call.executable, call.count, call.phases)
         for arguments in run.arguments:
             if arguments.values is not None:
-                values = render_values(ARGUMENT_ROWS[arguments.name], arguments.values)
+                values = render_values(RECORDED_ROWS[arguments.name], arguments.values)
                 place = ("arguments", arguments.name, *values)
                 seen[place].add(arguments.executable, arguments.count, arguments.phases)
         for capability in run.capabilities:
@@ -49,7 +50,9 @@ def evidence_of(recording: Recording) -> Evidence:
         for place, each in sorted(seen.items())
         if (text := each.comment(serves=serves, counted=place[0] != "files" or len(executables) > 1))
     }
-    return comments | {("limits", name): text for name, text in limit_comments(Recording.of(recording.runs).runs)}
+    runs = Recording.of(recording.runs).runs
+    comments |= {("network", rule): text for rule, text in lookup_comments(runs)}
+    return comments | {("limits", name): text for name, text in limit_comments(runs)}
 
 
 class _Seen:

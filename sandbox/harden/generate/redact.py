@@ -64,7 +64,10 @@ _SHORT_PASSWORD: Final = {
 }
 """Options of one letter that take a secret, by the programs in which they do."""
 _FREE: Final = frozenset(
-    {"path", "address", "executable", "interpreter", "libraries", "program", "cwd", "detail", "source", "target"}
+    {
+        *("path", "address", "addresses", "host", "filesystem", "executable", "interpreter", "libraries"),
+        *("program", "cwd", "detail", "source", "target"),
+    }
 )
 """Fields of a recording whose text is not one of a fixed set of words."""
 _USER: Final = frozenset({"-u", "-U", "--user", "--proxy-user"})
@@ -127,6 +130,8 @@ def redact_run(run: Run, patterns: Sequence[str] = ()) -> Run:
         capabilities=tuple(sorted(masked.capabilities)),
         files=tuple(sorted(masked.files)),
         sockets=tuple(sorted(masked.sockets)),
+        mounts=tuple(sorted(masked.mounts)),
+        lookups=tuple(sorted(masked.lookups)),
         changes=tuple(sorted(masked.changes)),
         gaps=tuple(sorted(masked.gaps)),
     )

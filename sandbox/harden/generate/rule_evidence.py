@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from harden.generate.limit_rule import peak_text
+from harden.generate.looked_up import hosts_of
 from harden.model.cover import allows
 from harden.model.diff import RightKind
 from harden.model.need import capability_needs, normal_path, socket_rule
@@ -102,7 +103,9 @@ def _addresses(rule: str, run: Run) -> Iterator[_Found]:
     for seen in run.sockets:
         asked = socket_rule(seen) if seen.operation in ("bind", "connect", "send") else None
         if asked is not None and allows(wanted, asked):
-            yield seen.executable, seen.operation, f"{asked.render()}: {seen.result}", seen.count
+            hosts = hosts_of(run, asked.address)
+            named = f", looked up as {', '.join(hosts)}" if hosts else ""
+            yield seen.executable, seen.operation, f"{asked.render()}: {seen.result}{named}", seen.count
 
 
 def _peaks(rule: str, run: Run) -> Iterator[_Found]:

@@ -84,7 +84,7 @@ def argument_rules(
             continue
         always = {values for entry in baseline.arguments if entry.syscall == name for values in entry.values}
         always |= {values for answer in _answers(runs, baseline) if answer.syscall == name for values in answer.values}
-        siblings = {render_values(ARGUMENT_ROWS[name], (0,))} if name == "clone" and "clone3" in granted else set()
+        siblings = _clones_of_clone3(runs) if name == "clone" and "clone3" in granted else set()
         by_origin = {
             Origin.OBSERVED: rows,
             Origin.BASELINE: always - rows,
@@ -95,6 +95,17 @@ def argument_rules(
             del rules[name]
             notes.append(note.any_arguments(name, "it was never seen and nothing is known of its arguments"))
     return rules, notes
+
+
+def _clones_of_clone3(runs: Sequence[Run]) -> set[tuple[str, ...]]:
+    """What the clone calls ask for that come in place of clone3. It has no flag for a time namespace.
+
+    A plain one is always among them: the flags of some may not be known.
+    """
+    row = ARGUMENT_ROWS["clone"]
+    seen = (arguments.values for run in runs for arguments in run.arguments if arguments.name == "clone3")
+    flags = {values[0] & row.arguments[0].mask for values in seen if values is not None}
+    return {render_values(row, (each,)) for each in flags | {0}}
 
 
 def _observed_rows(name: str, runs: Sequence[Run]) -> tuple[set[tuple[str, ...]] | None, str]:

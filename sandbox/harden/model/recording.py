@@ -18,6 +18,8 @@ from harden.model.action import RingOperationSeen, SignalSeen
 from harden.model.arch import Arch
 from harden.model.file_operation import OK, FileOperation, Resolution
 from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
+from harden.model.lookup import LookupSeen
+from harden.model.mount import MountSeen
 from harden.model.outcome import Change
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen
@@ -207,6 +209,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sockets: tuple[SocketSeen, ...] = ()
     signals: tuple[SignalSeen, ...] = ()
     ring_operations: tuple[RingOperationSeen, ...] = ()
+    mounts: tuple[MountSeen, ...] = ()
+    lookups: tuple[LookupSeen, ...] = ()
     changes: tuple[Change, ...] = ()
     gaps: tuple[Gap, ...] = ()
     peaks: dict[str, float] = {}

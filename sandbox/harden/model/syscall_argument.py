@@ -46,7 +46,17 @@ from harden.model.syscall_argument_names import (
     USERFAULTFD_FLAGS,
 )
 
-__all__ = ["ANY", "ARGUMENT_ROWS", "Argument", "ArgumentKind", "ArgumentRow", "parse_values", "render_values"]
+__all__ = [
+    "ANY",
+    "ARGUMENT_ROWS",
+    "POINTED_ROWS",
+    "RECORDED_ROWS",
+    "Argument",
+    "ArgumentKind",
+    "ArgumentRow",
+    "parse_values",
+    "render_values",
+]
 
 ANY: Final = "*"
 _INT: Final = 0xFFFFFFFF
@@ -150,6 +160,18 @@ ARGUMENT_ROWS: Final[Mapping[str, ArgumentRow]] = {
     )
 }
 """Every ruled call, by name."""
+
+POINTED_ROWS: Final[Mapping[str, ArgumentRow]] = {
+    row.syscall: row
+    for row in (
+        ArgumentRow(syscall="clone3", arguments=(_flags("flags", 0, CLONE_FLAGS, mask=_NAMESPACES | _CLONE_NEWTIME),)),
+    )
+}
+"""Calls whose one argument is 64 bits at the address that the argument at `index` is: recorded, and out of a filter's
+sight. The first member of struct clone_args are its flags (clone3(2))."""
+
+RECORDED_ROWS: Final[Mapping[str, ArgumentRow]] = {**ARGUMENT_ROWS, **POINTED_ROWS}
+"""Every call whose arguments are recorded."""
 
 
 def render_values(row: ArgumentRow, values: Sequence[int | None]) -> tuple[str, ...]:

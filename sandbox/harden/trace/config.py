@@ -7,7 +7,8 @@ from typing import Final
 
 from harden.model.arch import Arch
 from harden.model.syscall import numbers
-from harden.model.syscall_argument import ARGUMENT_ROWS, ArgumentRow
+from harden.model.syscall_argument import ARGUMENT_ROWS, POINTED_ROWS, ArgumentRow
+from harden.trace.also import ALSO, AlsoRow
 from harden.trace.calls import CALLS, CallRow, Condition, Kind
 from harden.trace.descriptors import DESCRIPTOR_TRAITS
 from harden.trace.layout import COMBINATIONS, SYSCALLS
@@ -17,8 +18,8 @@ __all__ = ["encode_config"]
 
 _ARGUMENTS: Final = 3
 _HEADER: Final = struct.Struct("=QQIIII")
-_CALL: Final = struct.Struct("=8BII")
-_ARGUMENT: Final = struct.Struct("=3Q3BB4x")
+_CALL: Final = struct.Struct("=8BIBB2x")
+_ARGUMENT: Final = struct.Struct("=3Q3BBB3x")
 _TRAIT_ARGUMENTS: Final = 1
 _TRAIT_EXIT: Final = 2
 _TRAIT_WAIT: Final = 4
@@ -42,11 +43,12 @@ def encode_config(
     calls, arguments, traits = bytearray(), bytearray(), bytearray()
     for number in range(SYSCALLS):
         name = known.get(number, "")
-        call, argument, wait = CALLS.get(name), ARGUMENT_ROWS.get(name), WAITS.get(name)
-        calls += _encode_call(call) if call else _encode_wait(wait) if wait else bytes(_CALL.size)
+        call, wait, also = CALLS.get(name), WAITS.get(name), ALSO.get(name)
+        argument = ARGUMENT_ROWS.get(name) or POINTED_ROWS.get(name)
+        calls += _encode_wait(wait) if wait and not call else _encode_call(call, also)
         arguments += _encode_argument(argument) if argument else bytes(_ARGUMENT.size)
         traits.append(
-            (_TRAIT_EXIT if call else 0)
+            (_TRAIT_EXIT if call or (also and also.is_rare) else 0)
             | (_TRAIT_ARGUMENTS if argument else 0)
             | (_TRAIT_WAIT if wait else 0)
             | DESCRIPTOR_TRAITS.get(name, 0)
@@ -55,14 +57,17 @@ def encode_config(
     return header + bytes(calls) + bytes(arguments) + bytes(traits)
 
 
-def _encode_call(row: CallRow) -> bytes:
+def _encode_call(row: CallRow | None, also: AlsoRow | None) -> bytes:
+    besides = (also.also, also.at, also.flags) if also else (0, 0, 0)
+    if row is None:
+        return _CALL.pack(Kind.NONE, *(0,) * 5, Condition.ALWAYS, besides[0], 0, *besides[1:])
     positions = (row.path, row.dirfd, row.flags, row.path2, row.dirfd2)
-    return _CALL.pack(row.kind, *positions, row.condition, 0, row.flag_mask, 0)
+    return _CALL.pack(row.kind, *positions, row.condition, besides[0], row.flag_mask, *besides[1:])
 
 
 def _encode_wait(row: WaitRow) -> bytes:
     unused = (Kind.NONE, row.descriptors, 0, 0, 0, 0)
-    return _CALL.pack(*unused, Condition.LISTENING if row.needs_listening else Condition.ALWAYS, 0, 0, 0)
+    return _CALL.pack(*unused, Condition.LISTENING if row.needs_listening else Condition.ALWAYS, 0, 0, 0, 0)
 
 
 def _encode_argument(row: ArgumentRow) -> bytes:
@@ -71,4 +76,4 @@ def _encode_argument(row: ArgumentRow) -> bytes:
     missing = (0,) * (_ARGUMENTS - len(row.arguments))
     masks = (*(argument.mask for argument in row.arguments), *missing)
     positions = (*(argument.index for argument in row.arguments), *missing)
-    return _ARGUMENT.pack(*masks, *positions, len(row.arguments))
+    return _ARGUMENT.pack(*masks, *positions, len(row.arguments), row.syscall in POINTED_ROWS)

@@ -19,7 +19,7 @@ from harden.model.recording import (
     Unseen,
 )
 from harden.model.syscall import name_of
-from harden.model.syscall_argument import ARGUMENT_ROWS
+from harden.model.syscall_argument import RECORDED_ROWS
 from harden.trace.errno_name import errno_name
 from harden.trace.layout import SERVING, ArgumentKey, CapabilityKey, CapabilityMark, Event, EventKind, Mark
 from harden.trace.observations import Observations
@@ -151,7 +151,7 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
 
 
 def _values(key: ArgumentKey, name: str) -> tuple[int, ...]:
-    return (key.value0, key.value1, key.value2)[: len(ARGUMENT_ROWS[name].arguments)]
+    return (key.value0, key.value1, key.value2)[: len(RECORDED_ROWS[name].arguments)]
 
 
 def decode_capabilities(observations: Observations, programs: Mapping[int, Program]) -> tuple[CapabilitySeen, ...]:

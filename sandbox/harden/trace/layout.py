@@ -168,6 +168,10 @@ class EventKind:
     EXECUTABLE: Final = 0
     FILE: Final = 1
     SOCKET: Final = 2
+    ANSWER: Final = 16
+    """`string` is a DNS message that a name server sent."""
+    TYPE: Final = 17
+    """`string` is the name of a file system's type, the key's flags are those of the mount."""
 
 
 class Mark:

@@ -7,6 +7,7 @@ import msgspec
 from harden.model.arch import Arch
 from harden.model.path_text import to_text
 from harden.model.syscall import name_of
+from harden.trace.decode_lookups import parse_answer
 from harden.trace.decode_sockets import parse_address, socket_paths
 from harden.trace.layout import Event, EventKind, Mark
 from harden.trace.place import join, path_of_names
@@ -37,6 +38,11 @@ def describe_event(event: Event, arch: Arch) -> str:
         path = join(path_of_names(event.base2), event.string) if event.string else path_of_names(event.base)
         return f"program {to_text(path)}"
     name = name_of(arch, event.key.nr)
+    if event.kind == EventKind.ANSWER:
+        answer = parse_answer(event.string)
+        return f"answer for {answer[0]}" if answer else "answer of a name server"
+    if event.kind == EventKind.TYPE:
+        return f"{name} {to_text(event.string)}"
     if event.kind == EventKind.SOCKET:
         path = socket_paths((event,)).get(event, b"")
         address, port = (to_text(path), None) if path else parse_address(event.string)

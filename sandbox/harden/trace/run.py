@@ -20,6 +20,8 @@ from harden.trace.decode import (
 from harden.trace.decode_actions import decode_ring_operations, decode_signals
 from harden.trace.decode_files import decode_files
 from harden.trace.decode_gaps import decode_gaps
+from harden.trace.decode_lookups import decode_lookups
+from harden.trace.decode_mounts import decode_mounts
 from harden.trace.decode_sockets import decode_sockets, socket_paths
 from harden.trace.executables import Resolve, describe_executables
 from harden.trace.observations import Observations
@@ -75,6 +77,8 @@ def build_run(
         sockets=decode_sockets(observations, programs, paths),
         signals=decode_signals(observations, programs),
         ring_operations=decode_ring_operations(observations, programs),
+        mounts=decode_mounts(observations, programs),
+        lookups=decode_lookups(observations, programs),
         changes=tuple(changes),
         gaps=gaps,
         perturbation=perturbation,

@@ -19,6 +19,9 @@
 #define F_OFD_SETLK 37
 #define F_OFD_SETLKW 38
 #define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define NAME_SERVER_PORT bpf_htons(53)
 #define ADDRESS_MAX 128
 /* sendmmsg takes at most UIO_MAXIOV messages; struct mmsghdr has 64 bytes on 64-bit machines. */
 #define MESSAGES 1024
@@ -365,6 +368,8 @@ __noinline int see_address(struct call *call, __u64 address, __u64 size)
 		}
 		end = length;
 	}
+	if (end > 4 && (*(__u16 *)text == AF_INET || *(__u16 *)text == AF_INET6) && *(__u16 *)(text + 2) == NAME_SERVER_PORT)
+		resolves = 1;
 	is_path = end > 2 && *(__u16 *)text == AF_UNIX && text[2];
 	if (is_path && place_of_base(AT_FDCWD, text[2] == '/', &base))
 		hash = place_hash(&base, hash, &marks);
@@ -438,8 +443,34 @@ static __always_inline int see_listen(struct call *call)
 	return 0;
 }
 
+/* mount, fsopen: which kind of file system. mount(2) may be given none. */
+__noinline int see_type(struct call *call, __u8 at, __u8 flags)
+{
+	struct scratch *scratch;
+	__u64 name;
+	long length;
+
+	if (!call)
+		return 0;
+	name = pick(call, at);
+	scratch = start_event(call, EVENT_TYPE, pick(call, flags));
+	if (!scratch || !name)
+		return 0;
+	length = copy_user_string(name, CALL_SLOT, 0, SEGMENT_STRING);
+	if (length < 0 && call->result != -EFAULT && !call->refused)
+		lose(&global.losses.unreadable);
+	if (length <= 0 || length > TEXT_MAX)
+		return 0;
+	scratch->event.key.hash = text_hash(CALL_SLOT, 0, length, config.seed);
+	if (is_new(CALL_SLOT))
+		send(CALL_SLOT, length);
+	return 0;
+}
+
 static __always_inline int see_call(struct call *call, const volatile struct call_row *row)
 {
+	if (row->also == ALSO_TYPE)
+		see_type(call, row->also_at, row->also_flags);
 	if (row->condition == WHEN_FAILED && call->result >= 0)
 		return 0;
 	switch (row->kind) {

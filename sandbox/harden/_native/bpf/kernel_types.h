@@ -178,6 +178,7 @@ struct linux_binprm {
 
 struct sock_common {
 	unsigned short skc_family;
+	__be16 skc_dport;
 };
 
 struct sock {

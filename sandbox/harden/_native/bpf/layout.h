@@ -43,21 +43,32 @@ enum call_condition {
 #define OPEN_HOW 0xfe
 #define CREAT_FLAGS 0xfd
 
+/* What is kept of a call besides what its kind says. */
+enum call_also {
+	ALSO_NOTHING,
+	ALSO_TYPE,	 /* the name of a file system at `also_at`, and the flags at `also_flags` */
+	ALSO_ARGUMENTS,	 /* the arguments that lie in memory, where they could not be read at its start */
+	ALSO_ANSWER,	 /* what a name server sent into the buffer at `also_at`, from the address at `also_flags` */
+	ALSO_ANSWER_MESSAGE, /* the same in a struct user_msghdr at `also_at` */
+};
+
 struct call_row {
 	__u8 kind;
 	__u8 path, dirfd, flags;
 	__u8 path2, dirfd2;
 	__u8 condition;
-	__u8 unused;
+	__u8 also;
 	__u32 flag_mask;
-	__u32 unused2;
+	__u8 also_at, also_flags;
+	__u16 unused;
 };
 
 struct argument_row {
 	__u64 mask[ARGUMENTS];
 	__u8 index[ARGUMENTS];
 	__u8 count;
-	__u8 unused[4];
+	__u8 pointed; /* the first value is 64 bits at the address that the argument is */
+	__u8 unused[3];
 };
 
 #define TRAIT_ARGUMENTS 1
@@ -174,6 +185,10 @@ struct ring_key {
 };
 
 enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET };
+
+/* Kinds of the ring `events` besides: `string` is a DNS message, or the name of a file system's type. */
+#define EVENT_ANSWER 16
+#define EVENT_TYPE 17
 
 #define MARK_OBJECT 1   /* SEGMENT_BASE is the object itself, not the folder of a name */
 #define MARK_TRUNCATED 2

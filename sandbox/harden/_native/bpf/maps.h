@@ -8,6 +8,7 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
@@ -19,6 +20,8 @@
 const volatile struct recorder_config config SEC(".rodata.config");
 struct recorder_state global SEC(".data.state") = {};
 struct recorder_control control SEC(".data.control") = {};
+/* A socket was connected, or something sent, to a name server: only from then on answers are looked for. */
+__u32 resolves SEC(".data.resolves") = 0;
 
 /* Counters live in the task: the hot path takes no lock, no hash and no other processor's cache line. */
 struct task_state {
@@ -26,6 +29,7 @@ struct task_state {
 	__u32 pending; /* a capability check between its kprobe and kretprobe: cap + 1, and marks above */
 	__u64 pending_namespace;
 	__u32 waiting_nr;
+	__u32 unread; /* the arguments of the call under way lie in memory that is not there yet */
 	__u64 waiting; /* in a call that waits for requests: voluntary context switches before it, plus 1 */
 	__u64 entered; /* with config.refusals: the call under way got past the filters */
 	__u64 counts[SYSCALLS];

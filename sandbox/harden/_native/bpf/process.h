@@ -203,7 +203,7 @@ static __noinline int see_refusal(struct task_struct *task, __u32 executable, __
 	} else if (nr < SYSCALLS) {
 		row = &config.arguments[row_of(nr)];
 		for (int i = 0; i < ARGUMENTS; i++)
-			if (i < row->count)
+			if (i < row->count && !row->pointed)
 				key.values[i] = argument(regs, row->index[i]) & row->mask[i];
 	}
 	add(&refusals, &key, 1);

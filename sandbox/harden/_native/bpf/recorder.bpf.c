@@ -3,6 +3,7 @@
  * The recorder: what the tasks of one cgroup ask of the kernel. Calls are counted where they enter; what they did to
  * files and sockets is read where they end; only what is new crosses to user space.
  */
+#include "answer.h"
 #include "capability.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -18,6 +19,7 @@ static __always_inline void count_foreign(struct task_state *state, const struct
 	add(&counts, &key, 1);
 }
 
+/* 1 where they lie in memory that is not there: the kernel has not read it yet either. */
 static __noinline int take_arguments(const struct pt_regs *regs, __u32 executable, __u32 nr)
 {
 	struct argument_key key = {.executable = executable, .nr = nr};
@@ -30,6 +32,11 @@ static __noinline int take_arguments(const struct pt_regs *regs, __u32 executabl
 	for (int i = 0; i < ARGUMENTS; i++)
 		if (i < row->count)
 			key.values[i] = argument(regs, row->index[i]) & row->mask[i];
+	if (row->pointed) {
+		if (bpf_probe_read_user(&key.values[0], sizeof(key.values[0]), (void *)argument(regs, row->index[0])))
+			return 1;
+		key.values[0] &= row->mask[0];
+	}
 	count = bpf_map_lookup_elem(&arguments, &key);
 	if (count) {
 		__sync_fetch_and_add(count, 1);
@@ -71,7 +78,7 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 	if (traits & TRAIT_WAIT)
 		begin_waiting(state, task, regs, nr);
 	if (traits & TRAIT_ARGUMENTS)
-		return take_arguments(regs, state->executable, nr);
+		state->unread = take_arguments(regs, state->executable, nr);
 	return 0;
 }
 
@@ -95,6 +102,11 @@ static __noinline int end_call(struct pt_regs *regs, struct task_state *state, l
 		.refused = refused,
 	};
 
+	if (config.calls[row_of(nr)].also == ALSO_ARGUMENTS && state->unread) {
+		state->unread = 0;
+		if (take_arguments(regs, state->executable, nr) && result != -EFAULT)
+			lose(&global.losses.unreadable);
+	}
 	for (int i = 0; i < 6; i++)
 		call.arguments[i] = argument(regs, i);
 	return see_call(&call, &config.calls[row_of(nr)]);
@@ -106,12 +118,14 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 	long id = call_number(regs);
 	bool is_error = result < 0 && result >= -4095;
 	__u8 traits = id >= 0 && id < SYSCALLS ? config.traits[row_of(id)] & TRAITS_AT_EXIT : 0;
+	bool is_answer = resolves && result > DNS_HEADER && id >= 0 && id < SYSCALLS &&
+			 config.calls[row_of(id)].also >= ALSO_ANSWER;
 	bool is_refused = 0;
 	struct task_struct *task;
 	struct task_state *state;
 
 	/* Nearly every call ends here: it worked and touched no name. */
-	if (!config.refusals && ((!is_error && !traits) || id < 0))
+	if (!config.refusals && ((!is_error && !traits && !is_answer) || id < 0))
 		return 0;
 	task = bpf_get_current_task_btf();
 	state = bpf_task_storage_get(&tasks, task, 0, 0);
@@ -124,12 +138,14 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 		if (is_refused)
 			see_refusal(task, state->executable, id, -result);
 	}
-	if ((!is_error && !traits) || id < 0)
+	if ((!is_error && !traits && !is_answer) || id < 0)
 		return 0;
 	if (is_error)
 		count_error(state, task, id, result);
-	if (!traits || is_compat(task))
+	if ((!traits && !is_answer) || is_compat(task))
 		return 0;
+	if (is_answer)
+		see_answer(regs, state->executable, id, result);
 	if (!is_error)
 		see_descriptors(regs, result, traits);
 	if (!(traits & TRAIT_EXIT))

@@ -77,6 +77,22 @@ static bool moves_root(uint32_t nr)
 	return nr == SYS_chroot || nr == SYS_pivot_root || nr == SYS_unshare || nr == SYS_setns;
 }
 
+/* Those in memory (clone3) are what they are before the call is made; the program's other threads may change them. */
+static void see_arguments(const struct waiting *call)
+{
+	const struct argument_row *row = &notify_table->config.arguments[call->nr];
+	uint64_t arguments[6];
+
+	memcpy(arguments, call->arguments, sizeof(arguments));
+	if (row->pointed && row->index[0] < 6) {
+		uint64_t *first = &arguments[row->index[0]];
+
+		if (!look_bytes(call, *first, first, sizeof(*first)) || !look_is_valid(call->id))
+			return;
+	}
+	table_arguments(call->executable, call->nr, arguments);
+}
+
 static void see_native(struct task *task, const struct seccomp_data *data)
 {
 	uint64_t arguments[6];
@@ -88,9 +104,9 @@ static void see_native(struct task *task, const struct seccomp_data *data)
 		return;
 	memcpy(arguments, data->args, sizeof(arguments));
 	if (notify_table->config.traits[call.nr] & TRAIT_ARGUMENTS)
-		table_arguments(call.executable, call.nr, arguments);
+		see_arguments(&call);
 	row = &notify_table->config.calls[call.nr];
-	if (row->kind != CALL_NONE)
+	if (row->kind != CALL_NONE || row->also == ALSO_TYPE)
 		call_see(&call, task);
 	if (moves_root(call.nr))
 		task_roots_change();

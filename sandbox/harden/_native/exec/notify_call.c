@@ -252,6 +252,24 @@ static void see_moved(const struct waiting *call, const struct call_row *row)
 		see_followed(call, &first);
 }
 
+/* mount, fsopen: which kind of file system. mount(2) may be given none. */
+static void see_type(const struct waiting *call, const struct call_row *row)
+{
+	static char type[NOTIFY_PATH];
+	struct seen_key key = key_of(call, LOOK_UNSEEN, (uint32_t)argument(call, row->also_flags), 0);
+	struct segments text = { 0 };
+	uint64_t name = argument(call, row->also_at);
+	ssize_t length = name ? look_string(call, name, type) : 0;
+
+	if (length <= 0)
+		return;
+	text.bytes[SEGMENT_STRING] = type;
+	text.length[SEGMENT_STRING] = (size_t)length;
+	key.hash = table_hash(notify_table->config.seed, type, (size_t)length);
+	if (look_is_valid(call->id) && table_see(&key))
+		table_event(&key, (uint32_t)call->tid, EVENT_TYPE, 0, &text);
+}
+
 void call_see(const struct waiting *call, const struct task *task)
 {
 	const struct call_row *row = &notify_table->config.calls[call->nr];
@@ -261,6 +279,8 @@ void call_see(const struct waiting *call, const struct task *task)
 		see_exec(call, task, row);
 		return;
 	}
+	if (row->also == ALSO_TYPE)
+		see_type(call, row);
 	switch (row->kind) {
 	case CALL_OPEN:
 		see_open(call, row);
