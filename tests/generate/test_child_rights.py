@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 
-from harden.generate.child_rights import child_rights
+from harden.generate.child_rights import rights_by_program
 from harden.model.origin import Origin
 from harden.model.profile import Profile, Rights
 from harden.model.recording import ExecutableSeen, FileOperation, Recording, Run
@@ -40,9 +40,9 @@ def files(rights: Rights) -> dict[str, frozenset[FileOperation]]:
 
 def test_a_child_has_what_it_did():
     profile = profile_of(two_programs())
-    found = child_rights(profile, Recording.of([two_programs()]))
-    assert found.keys() == {CHILD}
-    rights = found[CHILD]
+    found = rights_by_program(profile, Recording.of([two_programs()]))
+    assert found.children.keys() == {CHILD}
+    rights = found.children[CHILD]
     assert "/srv/app/own" not in files(rights)
     assert files(rights)["/srv/app/childs"] == {FileOperation.READ, FileOperation.WRITE}
     assert FileOperation.EXEC in files(rights)[CHILD]
@@ -51,6 +51,27 @@ def test_a_child_has_what_it_did():
     assert rights.argument_values("socket") == ((1, 1, 0),)
     assert [rule.render() for rule in rights.all_network()] == ["connect unix @x"]
     assert rights.syscalls[Origin.BASELINE] == profile.rights.syscalls[Origin.BASELINE]
+
+
+def test_the_program_itself_has_what_it_did_and_not_what_its_child_did():
+    profile = profile_of(two_programs())
+    rights = rights_by_program(profile, Recording.of([two_programs()])).own
+    assert "/srv/app/childs" not in files(rights)
+    assert files(rights)["/srv/app/own"] == {FileOperation.READ}
+    assert FileOperation.EXEC in files(rights)[CHILD]
+    assert {each.name for each in rights.all_capabilities()} == {"CAP_CHOWN"}
+    assert rights.syscalls[Origin.OBSERVED] == ("socket",)
+    assert rights.argument_values("socket") == ((2, 1, 0),)
+    assert [rule.render() for rule in rights.all_network()] == ["connect tcp 10.0.0.1:1"]
+
+
+def test_what_nobody_was_seen_to_start_is_the_programs_own():
+    """Nobody was seen to start it: a transition that no rule makes would leave it without its rights."""
+    seen = msgspec.structs.replace(two_programs(), files=file("/srv/app/own", "read"))
+    seen = msgspec.structs.replace(seen, files=(*seen.files, *by(CHILD, *file("/srv/app/childs", "read"))))
+    programs = rights_by_program(profile_of(seen), Recording.of([seen]))
+    assert programs.children == {}
+    assert "/srv/app/childs" in files(programs.own)
 
 
 def is_within(part: Rights, whole: Rights) -> bool:
@@ -79,5 +100,14 @@ def test_nothing_is_in_a_child_that_is_not_in_the_profile(recording):
         for each in recording.runs
     ]
     profile: Profile = profile_of(*started)
-    for rights in child_rights(profile, Recording.of(started)).values():
-        assert is_within(rights, profile.rights)
+    programs = rights_by_program(profile, Recording.of(started))
+    parts = (programs.own, *programs.children.values())
+    assert all(is_within(part, profile.rights) for part in parts)
+    # Together they are the whole: nothing is lost between them.
+    assert {call for part in parts for call in part.all_syscalls()} == profile.rights.all_syscalls()
+    assert {name for part in parts for name in part.all_capabilities()} == profile.rights.all_capabilities()
+    assert {rule for part in parts for rule in part.all_network()} == set(profile.rights.all_network())
+    together: dict[str, frozenset[FileOperation]] = {}
+    for text, operations in (item for part in parts for item in files(part).items()):
+        together[text] = together.get(text, frozenset()) | operations
+    assert together == files(profile.rights)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import subprocess
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harden import shipped
+from harden.generate.child_rights import rights_by_program
 from harden.model.path_pattern import NAMED_PARTS, PathPattern
+from harden.model.program_rights import ProgramRights
+from harden.model.recording import ExecutableSeen, Recording
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES
 from harden.render.apparmor import apparmor_label, render_apparmor
 from harden.render.apparmor_path import expression
 from harden.render.quoted import fill
 from harden.render.rendered import Rendered
-from tests.recordings import arguments, capability, file, path_bytes, profile_of, run, small_profile, socket, syscall
+from tests.recordings import (
+    PROGRAM,
+    arguments,
+    capability,
+    file,
+    path_bytes,
+    profile_of,
+    run,
+    small_profile,
+    socket,
+    syscall,
+)
 from tests.render.apparmor_dfa import APPEND, EXEC, LINK, LOCK, MMAP, READ, WRITE, FileRules
 
 PARSER = ("apparmor_parser", "-K", "--kernel-features=/etc/apparmor.d/abi/3.0")
@@ -222,7 +237,8 @@ def test_children_are_profiles_of_their_own():
         run(files=(file("/usr/bin/sh", "exec"), file("/usr/bin.sh", "exec"), file("/usr/bin/a b", "exec")))
     )
     children = dict.fromkeys(("/usr/bin/sh", "/usr/bin.sh", "/usr/bin/a b"), profile.rights)
-    rendered = render_apparmor(profile, shipped.text("templates/apparmor.j2"), children=children)
+    programs = ProgramRights(own=profile.rights, children=children)
+    rendered = render_apparmor(profile, shipped.text("templates/apparmor.j2"), programs=programs)
     check(rendered.content)
     names = subprocess.run([*PARSER, "-N"], input=rendered.content, capture_output=True, check=True).stdout.split()
     assert set(names) == {
@@ -236,3 +252,30 @@ def test_children_are_profiles_of_their_own():
     assert '"/usr/bin/sh" cx -> "usr.bin.sh_",' in main
     assert '"/usr/bin/a\\040b" px -> "harden.app//usr.bin.a.b",' in child.split("\n}")[0]
     assert any("no_new_privs" in warning for warning in rendered.warnings)
+
+
+@pytest.mark.requires("apparmor-parser")
+def test_the_program_itself_has_its_own_rights_and_a_child_may_start_it_again():
+    child = "/usr/bin/child"
+    seen = run(
+        executables=(ExecutableSeen(path=PROGRAM), ExecutableSeen(path=child)),
+        files=(
+            file(child, "exec"),
+            file("/srv/app/own", "read"),
+            tuple(
+                msgspec.structs.replace(each, executable=child)
+                for each in (*file("/srv/app/made", "create", "write"), *file(PROGRAM, "exec"))
+            ),
+        ),
+        capabilities=(msgspec.structs.replace(capability("CAP_CHOWN"), executable=child),),
+    )
+    profile = profile_of(seen)
+    programs = rights_by_program(profile, Recording.of([seen]))
+    rendered = render_apparmor(profile, shipped.text("templates/apparmor.j2"), programs=programs)
+    check(rendered.content)
+    main, nested = rendered.content.decode().split('profile "harden.app//usr.bin.child" flags=')
+    assert ('"/srv/app/own" r,' in main, '"/srv/app/own"' in nested) == (True, False)
+    assert ("capability" in main, "capability chown," in nested) == (False, True)
+    assert ("/srv/app/made" in main, '  "/srv/app/made" w,' in nested) == (False, True), "chown may give it away"
+    assert f'"{child}" cx -> "usr.bin.child",' in main
+    assert f'"{PROGRAM}" mrpx -> "harden.app",' in nested or f'"{PROGRAM}" px -> "harden.app",' in nested

@@ -15,7 +15,8 @@ from harden.kernel import atomic_file
 if TYPE_CHECKING:
     from harden.folder import ProfileFiles
     from harden.model.arch import Arch
-    from harden.model.profile import Profile, Rights
+    from harden.model.profile import Profile
+    from harden.model.program_rights import ProgramRights
     from harden.model.runtime_calls import Runtime
     from harden.render.apparmor_library import Library
     from harden.render.formats import Format, Options
@@ -38,7 +39,9 @@ __all__ = ["command"]
 @click.option(
     "--arch", metavar="ARCH", help="For another architecture than the recorded one: aarch64. Not bpf, bubblewrap."
 )
-@click.option("--children", is_flag=True, help="apparmor: a profile for each program it starts, from the recording.")
+@click.option(
+    "--children", is_flag=True, help="apparmor: a profile for each program it starts, each with its own rights."
+)
 @click.option("--parser", metavar="VERSION", help="apparmor: for apparmor_parser from 3.0 or 4.0 on.  [default: 3.0]")
 @click.option(
     "--abstractions",
@@ -112,7 +115,7 @@ def _options(wanted: list[Format], asked: Mapping[str, Any], profile: Profile, f
             raise UsageError(f"{wanted[0].name} takes no --{option.replace('_', '-')}")
     if asked["apparmor_dir"] and not asked["abstractions"]:
         raise UsageError("--apparmor-dir is for --abstractions alone")
-    children = _children(profile, files) if asked["children"] else {}
+    children = _children(profile, files) if asked["children"] else None
     return Options(
         runtime=_runtime(asked["runtime"]),
         arch=_arch(asked["arch"]),
@@ -147,8 +150,8 @@ def _library(folder: Path | None) -> Library:
     return parse_library(read_texts(folder or FOLDER))
 
 
-def _children(profile: Profile, files: ProfileFiles) -> dict[str, Rights]:
-    from harden.generate.child_rights import child_rights
+def _children(profile: Profile, files: ProfileFiles) -> ProgramRights:
+    from harden.generate.child_rights import rights_by_program
 
     recording = files.load_recording()
     if recording is None:
@@ -156,7 +159,7 @@ def _children(profile: Profile, files: ProfileFiles) -> dict[str, Rights]:
             f"--children: {files.recording} is not there, and only a recording tells which program did what",
             hint="keep it beside the profile, or trace again",
         )
-    return child_rights(profile, recording)
+    return rights_by_program(profile, recording)
 
 
 def _runtime(name: str | None) -> Runtime | None:

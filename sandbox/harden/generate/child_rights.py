@@ -1,7 +1,7 @@
 """Rights by executable: what each program that the workload starts was seen to need of what the profile grants.
 
-The profile is the union over all executables; the recording knows which of them did what. Nothing is in a child's
-rights that is not in the profile's, and what nobody was seen to need (the baseline, what a person added) is in all.
+The profile is the union over all executables; the recording knows which of them did what. Nothing is in a part that is
+not in the profile's rights, and what nobody was seen to need (the baseline, what a person added) is in every part.
 """
 
 from __future__ import annotations
@@ -10,24 +10,39 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import capability_needs, file_needs, network_needs
 from harden.model.network_rule import NetworkRule
 from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
 from harden.model.profile import Profile, Rights, parse_file_rights, render_file_rights
+from harden.model.program_rights import ProgramRights
 from harden.model.recording import FileOperation, Recording, Run
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
-__all__ = ["child_rights"]
+__all__ = ["rights_by_program"]
 
 
-def child_rights(profile: Profile, recording: Recording) -> dict[str, Rights]:
-    """By path text of an executable that is not the workload's own program: its part of the profile's rights."""
+def rights_by_program(profile: Profile, recording: Recording) -> ProgramRights:
+    """The parts of the workload's own program and of each that it starts by a name that the profile has.
+
+    What a child does between fork(2) and execve(2) is still its parent's. Where nobody was seen to start a program by
+    that name, its part is the own program's.
+    """
     seen = {executable.path for run in recording.runs for executable in run.executables}
     own = {run.workload.program for run in recording.runs} | {profile.workload.program}
-    started = [path for path in sorted(seen - own) if _may_execute(profile.rights, path)]
-    return {path: _rights_of(profile.rights, [_part(run, path) for run in recording.runs]) for path in started}
+    executed = {
+        file.path
+        for run in recording.runs
+        for file in run.files
+        if file.operation is FileOperation.EXEC and file.result in CAN_HAVE_WORKED
+    }
+    started = [path for path in sorted((seen & executed) - own) if _may_execute(profile.rights, path)]
+    return ProgramRights(
+        own=_rights_of(profile.rights, [_own_part(run, frozenset(started)) for run in recording.runs]),
+        children={path: _rights_of(profile.rights, [_part(run, path) for run in recording.runs]) for path in started},
+    )
 
 
 def _may_execute(rights: Rights, path: str) -> bool:
@@ -42,15 +57,24 @@ def _may_execute(rights: Rights, path: str) -> bool:
 
 def _part(run: Run, executable: str) -> Run:
     """What one executable did in a run."""
+    mine = msgspec.structs.replace(run, workload=msgspec.structs.replace(run.workload, program=executable))
+    return _done_by(mine, lambda path: path == executable)
+
+
+def _own_part(run: Run, started: frozenset[str]) -> Run:
+    """What everything else did."""
+    return _done_by(run, lambda path: path not in started)
+
+
+def _done_by(run: Run, is_meant: Callable[[str], bool]) -> Run:
     return msgspec.structs.replace(
         run,
-        workload=msgspec.structs.replace(run.workload, program=executable),
-        syscalls=tuple(seen for seen in run.syscalls if seen.executable == executable),
-        arguments=tuple(seen for seen in run.arguments if seen.executable == executable),
-        capabilities=tuple(seen for seen in run.capabilities if seen.executable == executable),
-        files=tuple(seen for seen in run.files if seen.executable == executable),
-        sockets=tuple(seen for seen in run.sockets if seen.executable == executable),
-        executables=tuple(seen for seen in run.executables if seen.path == executable),
+        syscalls=tuple(seen for seen in run.syscalls if is_meant(seen.executable)),
+        arguments=tuple(seen for seen in run.arguments if is_meant(seen.executable)),
+        capabilities=tuple(seen for seen in run.capabilities if is_meant(seen.executable)),
+        files=tuple(seen for seen in run.files if is_meant(seen.executable)),
+        sockets=tuple(seen for seen in run.sockets if is_meant(seen.executable)),
+        executables=tuple(seen for seen in run.executables if is_meant(seen.path)),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -16,6 +15,7 @@ import msgspec
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
 from harden.model.profile import Profile, Rights
+from harden.model.program_rights import ProgramRights
 from harden.model.recording import FileOperation
 from harden.render.ability import has_files, has_limits, has_network, is_granted, namespaces
 from harden.render.apparmor_abstraction import include_abstractions, with_variables
@@ -121,11 +121,15 @@ class _Body(msgspec.Struct, frozen=True):
 
 
 class _Label(msgspec.Struct, frozen=True):
-    """The names of a profile and of its children."""
+    """The names of a profile and of its children, and what they have in common."""
 
     own: str
     children: Mapping[bytes, str]
     """By executable."""
+    program: bytes
+    """The executable of the profile itself."""
+    acts_as_itself: bool
+    """Whether what any of the programs made is sure to be its own still."""
 
     def of(self, executable: bytes) -> str:
         """The whole name of a child."""
@@ -146,22 +150,27 @@ def render_apparmor(
     profile: Profile,
     template: str,
     *,
-    children: Mapping[str, Rights] = MappingProxyType({}),
+    programs: ProgramRights | None = None,
     parser: tuple[int, int] = (3, 0),
     library: Library | None = None,
 ) -> Rendered:
     """The text of an AppArmor profile; `template` is the content of templates/apparmor.j2.
 
-    `children`: by path text of an executable, the rights of a profile that it runs in. `library`: the abstractions and
-    variables that may be used, each with a warning that says what it grants more; without it, none is.
+    `programs`: a profile for each child, and for the program itself only its own part. None: one profile for all.
+    `library`: the abstractions and variables that may be used, each with a warning that says what it grants more;
+    without it, none is.
     """
+    programs = programs or ProgramRights(own=profile.rights, children={})
+    children = programs.children
     own = apparmor_label(profile)
     warnings: list[str] = [f"{own} {_UNATTACHED}"]
     if children:
         warnings.append(_NO_TRANSITION)
     names = _child_names(sorted(children))
-    labels, asked = _Label(own, names), _Asked(parser, library)
-    main = _body(quoted_name(own.encode()), profile.rights, labels, None, asked, warnings)
+    acts_as_itself = _acts_as_itself(profile.rights)
+    labels = _Label(own, names, from_text(profile.workload.program), acts_as_itself)
+    asked = _Asked(parser, library)
+    main = _body(quoted_name(own.encode()), programs.own, labels, None, asked, warnings)
     nested = [
         _body(quoted_name(labels.of(from_text(path)).encode()), rights, labels, from_text(path), asked, warnings)
         for path, rights in sorted(children.items())
@@ -230,7 +239,6 @@ def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: li
         if text != pattern.text and any(operation in _PERMISSIONS for operation in operations):
             warnings.append(f"{pattern.text}: granted as {text}, AppArmor sees the number behind self")
         wanted[text] = wanted.get(text, frozenset()) | operations
-    acts_as_itself = _acts_as_itself(rights)
     for text in sorted(wanted):
         pattern, operations = PathPattern.parse(text), wanted[text]
         if FileOperation.UNLINK in operations and FileOperation.READ not in operations:
@@ -245,7 +253,7 @@ def _files(rights: Rights, label: _Label, executable: bytes | None, warnings: li
                     pattern=pattern,
                     suffix=suffix,
                     permissions=shown,
-                    owner=bool(made) and acts_as_itself,
+                    owner=bool(made) and label.acts_as_itself,
                     target=target,
                 )
 
@@ -259,11 +267,15 @@ def _acts_as_itself(rights: Rights) -> bool:
 def _transition(
     permissions: str, pattern: PathPattern, label: _Label, executable: bytes | None
 ) -> tuple[str, Quoted | None]:
-    """`ix`, or into the child profile of the executable; a child starts others in their profiles, beside its own."""
-    child = label.children.get(pattern.path) if pattern.is_literal else None
-    if child is None or pattern.path == executable or "ix" not in permissions:
+    """`ix`, or into the profile of the executable; a child starts others in theirs, beside or above its own."""
+    if not label.children or "ix" not in permissions or not pattern.is_literal or pattern.path == executable:
         return permissions, None
-    kind, target = ("cx", child) if executable is None else ("px", label.of(pattern.path))
+    if pattern.path in label.children:
+        kind, target = ("cx", label.children[pattern.path]) if executable is None else ("px", label.of(pattern.path))
+    elif executable is not None and pattern.path == label.program:
+        kind, target = "px", label.own
+    else:
+        return permissions, None
     return permissions.replace("ix", kind), quoted_name(target.encode())
 
 

@@ -10,7 +10,8 @@ import msgspec
 from harden import shipped
 from harden.errors import Inexpressible
 from harden.model.arch import Arch
-from harden.model.profile import Profile, Rights
+from harden.model.profile import Profile
+from harden.model.program_rights import ProgramRights
 from harden.model.runtime_calls import Runtime
 from harden.render.apparmor_library import Library
 from harden.render.isolation_text import isolation_options
@@ -26,8 +27,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Add what this container runtime calls itself."""
     arch: Arch | None = None
     """Write for this architecture, whatever the profile was recorded on."""
-    children: Mapping[str, Rights] = {}
-    """By executable that the program starts: the rights of a profile of its own."""
+    children: ProgramRights | None = None
+    """A profile for each program that is started, and only its own part for the workload's."""
     parser: tuple[int, int] = (3, 0)
     """The version of apparmor_parser that has to take the text."""
     abstractions: Library | None = None
@@ -109,7 +110,7 @@ def _apparmor() -> Renderer:
     return Renderer(
         LIMITS,
         lambda profile, options: render_apparmor(
-            profile, template, children=options.children, parser=options.parser, library=options.abstractions
+            profile, template, programs=options.children, parser=options.parser, library=options.abstractions
         ),
     )
 
