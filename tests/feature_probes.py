@@ -6,6 +6,8 @@ import ctypes
 import functools
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -161,6 +163,21 @@ def _apparmor() -> bool:
     return os.geteuid() == 0 and enabled.exists() and enabled.read_text().strip() == "Y"
 
 
+def _audit() -> bool:
+    """A record of ours comes back from the multicast group of the audit records."""
+    netlink_audit, readlog, user_avc, request = 9, 1, 1107, 1
+    text = b"harden: is there an audit log?\0"
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_audit) as log:
+            log.bind((0, readlog))
+            log.settimeout(2)
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netlink_audit) as channel:
+                channel.send(struct.pack("=IHHII", 16 + len(text), user_avc, request, 1, 0) + text)
+            return len(log.recv(9000)) > 0
+    except OSError:
+        return False
+
+
 def _nobody() -> bool:
     """Root can run harden's code as the user nobody."""
     source = Path(__file__).resolve().parent.parent / "sandbox"
@@ -221,6 +238,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "docker": Feature(Path("/usr/sbin/dockerd").exists, "apt-get install docker.io"),
     "ip": Feature(_program("ip"), "apt-get install iproute2"),
     "newuidmap": Feature(_program("newuidmap"), "apt-get install uidmap"),
+    "audit": Feature(_audit, "as root in the first user and network namespace, on a kernel with CONFIG_AUDIT"),
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),
     "busybox": Feature(_program("busybox"), "apt-get install busybox-static"),
     "python3": Feature(lambda: Path("/usr/bin/python3").exists(), "apt-get install python3"),

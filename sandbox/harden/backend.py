@@ -16,7 +16,7 @@ from harden.model.capability import Capability
 from harden.model.sandbox import SandboxSpec
 from harden.trace import NotifyRecorder, Recorder, RunningRecorder
 
-__all__ = ["Begun", "begin"]
+__all__ = ["Begun", "attach_for_refusals", "begin"]
 
 Streams = tuple[int | None, int | None, int | None]
 
@@ -91,3 +91,26 @@ def _begin_bpf(planned: Plan, stack: ExitStack, streams: Streams, *, is_ready_to
     except HardenError as error:
         raise _BpfError(error.message, hint=error.hint) from None
     return Begun(plan=planned, sandbox=sandbox, ready=ready, recorder=recorder)
+
+
+def attach_for_refusals(ready: Ready) -> Recorder:
+    """The recorder that sees what is refused: only BPF does.
+
+    Under user notification a call that the profile's filter refuses is never reported (of several filters the strictest
+    answers, and an errno is stricter than a notification), and one that it allows is reported before it is made: what
+    Landlock, AppArmor or a missing capability answers is not seen. Without a denial nothing would be proven, so there
+    is no second way. Raises HardenError. Source: seccomp(2), seccomp_unotify(2).
+    """
+    if ready.cgroup_id is None:
+        raise _no_proof("it needs a cgroup v2 that it can make a child in", hint="mount cgroup2 on /sys/fs/cgroup")
+    try:
+        return Recorder.attach(ready.cgroup_id, refusals=True)
+    except HardenError as error:
+        raise _no_proof(error.message, hint=error.hint or "see `harden doctor`") from None
+
+
+def _no_proof(reason: str, *, hint: str) -> HardenError:
+    return HardenError(
+        f"only the BPF recorder sees what is refused, and it does not run here: {reason}",
+        hint=f"{hint}; as root; user notification, which trace falls back to, cannot see how a call ends",
+    )

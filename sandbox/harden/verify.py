@@ -17,9 +17,12 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from harden.apparmor_watch import watching
+from harden.backend import attach_for_refusals
 from harden.enforce import Prepared, enforcement, load
 from harden.errors import HardenError, NotExecutable, ProgramNotFound
 from harden.folder import ProfileFiles
+from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.denial import denials_of
 from harden.generate.denied_file import hidden_candidates
 from harden.generate.denied_limit import Held
@@ -38,7 +41,7 @@ from harden.model.scenario import SCENARIO_FORMAT, Scenario
 from harden.output_watch import OutputWatch
 from harden.scenario_run import ScenarioFailed, drive
 from harden.signal_relay import forwarding
-from harden.trace import Observations, Recorder, build_run
+from harden.trace import Observations, build_run
 from harden.trace.decode_refusals import decode_refusals
 
 __all__ = ["Rerun", "Trial", "VerifyRequest", "open_rerun", "save_verified"]
@@ -73,6 +76,9 @@ class _Ending(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None
     failure: str
     """What the program or its scenario did wrong before its status even counts."""
+    log: AppArmorLog = AppArmorLog()
+    unlogged: tuple[str, ...] = ()
+    """What is missing from `log`."""
 
 
 class Rerun(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +113,10 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
             failure=self._failure(ending),
             enforced=enforced.result if enforced else Enforcement.NOT_ENFORCED,
             not_enforced=_not_enforced(enforced),
-            lost=tuple(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps if gap.kind in _LOSSES),
+            lost=(
+                *(f"{gap.kind}: {gap.detail} (x{gap.count})" for gap in run.gaps if gap.kind in _LOSSES),
+                *ending.unlogged,
+            ),
             denials=denials_of(
                 run,
                 decode_refusals(observations),
@@ -120,6 +129,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
                     given=prepared.plan.spec.isolation.given_limits(),
                     usage=ending.outcome.usage if ending.outcome else Usage(),
                 ),
+                log=ending.log,
             ),
         )
 
@@ -164,14 +174,13 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
             ready = sandbox.ready()
             recorder = None
             if printed is None:
-                if ready.cgroup_id is None:
-                    raise HardenError(
-                        "the recorder needs a cgroup v2 that it can make a child in",
-                        hint="mount cgroup2 on /sys/fs/cgroup and run as root; see `harden doctor`",
-                    )
-                recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, refusals=True))
+                recorder = stack.enter_context(attach_for_refusals(ready))
+                watch = stack.enter_context(watching(prepared.plan.spec.apparmor, tell))
             ending = self._attend(sandbox, ready, output, tell)
-            return ending, recorder.stop() if recorder else None
+            if recorder is None:
+                return ending, None
+            log, unlogged = watch.stop()
+            return msgspec.structs.replace(ending, log=log, unlogged=unlogged), recorder.stop()
 
     def _watch(self, stack: ExitStack, printed: BinaryIO | None) -> OutputWatch | None:
         text = self.scenario.ready.text if self.scenario and self.scenario.ready else None

@@ -201,6 +201,13 @@ def test_child_profiles_hold_what_is_started_to_its_own(tmp_path):
     assert "Permission denied" in refused.stderr
     assert refused.stdout == ""
     assert audit(tmp_path, "DENIED", str(tmp_path / "own"))
+    # And what only cat was seen to read is none of the shell's.
+    works = execute(*enter, "/bin/sh", "-c", 'read line < own; echo "$line"', folder=tmp_path)
+    assert works.stdout == "own\n", works.stderr
+    refused = execute(*enter, "/bin/sh", "-c", 'read line < inner; echo "got $line"', folder=tmp_path)
+    assert "ermission denied" in refused.stderr
+    assert "got inner" not in refused.stdout
+    assert audit(tmp_path, "DENIED", str(tmp_path / "inner"))
 
 
 def test_probe_is_confined_as_the_program_is(notes):
@@ -217,9 +224,45 @@ def test_verify_names_what_apparmor_refused_and_refine_grants_it(tmp_path):
     status, found = wishes.verify()
     assert status == 1
     (denial,) = found["denials"]
-    assert (denial["control"], denial["result"]) == ("apparmor", "EACCES")
-    assert NOT_TRACED in json.dumps(denial)
+    assert (denial["control"], denial["source"], denial["result"]) == ("apparmor", "audit", "EACCES")
+    assert (denial["paths"], denial["rule"]) == ([NOT_TRACED], [f'add.files."{NOT_TRACED}" = "read"'])
+    assert found["lost"] == []
     assert audit(tmp_path, "DENIED", NOT_TRACED)
     wishes.harden("refine", "--yes")
     _, found = wishes.verify()
     assert found["denials"] == []
+
+
+@pytest.mark.requires("gcc", "seccomp", "overlay", "idmap", "audit")
+def test_verify_tells_apparmor_from_landlock_by_the_kernels_log(tmp_path):
+    """Both are in force, and either refuses what the other does not rule."""
+    wishes = Wishes(tmp_path)
+    wishes.trace("read wishes", "write made")
+    wishes.local.write_text('format = "harden-local/1"\n')
+    wishes.wish("read wishes", f"read {NOT_TRACED}")
+    _, found = wishes.verify()
+    (denial,) = found["denials"]
+    assert (denial["control"], denial["source"]) == ("landlock", "errno"), "it is asked first"
+    # Landlock has one right for all that can be written; a folder's own right lets every name in it be made.
+    wishes.wish("read wishes", "write another")
+    _, found = wishes.verify()
+    (denial,) = found["denials"]
+    assert (denial["control"], denial["source"], denial["call"]) == ("apparmor", "audit", "openat")
+    assert denial["paths"] == [str(tmp_path / "another")]
+
+
+@pytest.mark.requires("gcc", "seccomp", "overlay", "idmap", "audit")
+def test_a_name_that_looks_like_a_record_is_a_name(tmp_path):
+    hostile = Path('/usr/lib/x"profile="y"name="z')
+    wishes = Wishes(tmp_path)
+    wishes.trace("read wishes")
+    wishes.local.write_text(f'format = "harden-local/1"\n{ONLY_APPARMOR}')
+    wishes.wish("read wishes", f"read {hostile}")
+    hostile.write_text("")
+    try:
+        _, found = wishes.verify()
+    finally:
+        hostile.unlink()
+    (denial,) = found["denials"]
+    assert (denial["control"], denial["source"], denial["paths"]) == ("apparmor", "audit", [str(hostile)])
+    assert found["lost"] == []

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.e2e.jobs import HARDEN, environment, harden
 from tests.e2e.wishes import Wishes
+from tests.feature_probes import SYS_BPF
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
 
@@ -49,6 +52,42 @@ def test_a_control_that_is_only_preferred_and_not_there_is_partial(wishes: Wishe
     assert found["not_enforced"][0].startswith("selinux")
 
 
+def without_bpf(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """As in a container whose filter refuses bpf(2)."""
+    code = f"""
+import errno, os, sys
+from tests.outer_filter import refuse
+refuse([{SYS_BPF}], errno.EPERM)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    command = [sys.executable, "-c", code, str(HARDEN), *arguments]
+    variables = {**environment(), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("words", [("verify",), ("refine", "--yes")])
+def test_without_bpf_nothing_is_proven_and_it_says_why(wishes: Wishes, words: tuple[str, ...]) -> None:
+    wishes.trace(*BASE)
+    done = without_bpf(wishes.folder, *words, "-p", "app.profile.toml")
+    assert done.returncode == 125
+    assert "only the BPF recorder sees what is refused, and it does not run here: bpf: load: " in done.stderr
+    assert "user notification, which trace falls back to, cannot see how a call ends" in done.stderr
+    assert not (wishes.folder / "app.verified.json").exists()
+    assert "stat /etc/hostname: ok" not in done.stderr, "the program was started all the same"
+
+
+def test_without_bpf_run_enforces_and_minimize_works_and_doctor_says_what_is_lost(wishes: Wishes) -> None:
+    wishes.trace(*BASE)
+    done = without_bpf(wishes.folder, "run", "-p", "app.profile.toml")
+    assert (done.returncode, "stat /etc/hostname: ok" in done.stdout) == (0, True)
+    done = without_bpf(wishes.folder, "verify", "-p", "app.profile.toml", "--minimize", "syscalls", "--budget", "3")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(without_bpf(wishes.folder, "doctor", "--json").stdout)
+    (recorder,) = (each for each in found if each["feature"] == "bpf-recorder")
+    assert not recorder["works"]
+    assert "harden verify and refine, which cannot do without them, refuse" in recorder["lost"]
+
+
 @pytest.mark.requires("x86_64")
 def test_a_new_call(wishes: Wishes) -> None:
     wishes.trace(*BASE)
@@ -60,6 +99,7 @@ def test_a_new_call(wishes: Wishes) -> None:
     assert denial["recorded"] is False
     assert denial["executable"].endswith("/wish")
     assert denial["rule"] == ['add.syscalls = ["getppid"]']
+    assert denial["source"] == "errno"
 
 
 def test_a_call_that_no_kernel_knows_is_answered_as_such(wishes: Wishes) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.denial import denials_of
 from harden.generate.denied_file import hidden_candidates
 from harden.generate.denied_limit import Held
@@ -54,6 +55,7 @@ def denials(
         on_host=hidden_candidates(seen, history) & frozenset(on_host),
         in_force=in_force,
         held=held,
+        log=AppArmorLog(),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harden.generate.proposal import joined, proposals_of
 from harden.model.control import Control
-from harden.model.denial import Denial
+from harden.model.denial import Denial, DenialSource
 from harden.model.profile import LocalRights
 from harden.model.severity import Severity
 from tests import recordings
@@ -15,7 +15,14 @@ from tests.recordings import PROGRAM
 
 def denial(add: LocalRights) -> Denial:
     return Denial(
-        control=Control.SECCOMP, executable=PROGRAM, call="x", result="EPERM", count=1, recorded=False, add=add
+        source=DenialSource.ERRNO,
+        control=Control.SECCOMP,
+        executable=PROGRAM,
+        call="x",
+        result="EPERM",
+        count=1,
+        recorded=False,
+        add=add,
     )
 
 

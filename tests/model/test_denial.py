@@ -8,10 +8,18 @@ import msgspec
 import pytest
 
 from harden.model.control import Control, Enforcement, Requirement
-from harden.model.denial import Denial, Verdict, Verification, profile_digest
+from harden.model.denial import Denial, DenialSource, Verdict, Verification, profile_digest
 from tests.recordings import small_profile
 
-DENIAL = Denial(control=Control.SECCOMP, executable="/x", call="ptrace", result="EPERM", count=1, recorded=False)
+DENIAL = Denial(
+    control=Control.SECCOMP,
+    source=DenialSource.ERRNO,
+    executable="/x",
+    call="ptrace",
+    result="EPERM",
+    count=1,
+    recorded=False,
+)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harden.generate.apparmor_log import AppArmorLog, logged_denials
 from harden.generate.denied_address import denied_addresses
 from harden.generate.denied_call import denied_calls
 from harden.generate.denied_capability import denied_capabilities
@@ -26,11 +27,13 @@ def denials_of(
     history: History,
     on_host: frozenset[str],
     in_force: frozenset[Control],
+    log: AppArmorLog,
     held: Held | None = None,
 ) -> tuple[Denial, ...]:
     """Everything that was refused in `run`, a run under `profile`, by control and then by program and call.
 
     `on_host`: those of `denied_file.hidden_candidates` that the host has. `in_force`: the controls that held it.
+    `log`: what AppArmor logged of it.
     `held`: what its limits of resources came to.
     """
     refused = frozenset((each.executable, each.name, each.result) for each in refusals)
@@ -42,11 +45,14 @@ def denials_of(
         in_force=in_force,
         refused_calls=refused,
         privileged=frozenset((each.executable, each.call) for each in capabilities),
+        log=log,
     )
+    files = tuple(denied_files(run, around))
     found = (
         *denied_calls(refusals, run, profile.rights, history),
         *capabilities,
-        *denied_files(run, around),
+        *files,
+        *logged_denials(log, files, profile.rights, history),
         *denied_addresses(run, profile.rights, history, refused),
         *denied_limits(run, profile, history, held or Held(), refused),
     )

@@ -8,7 +8,7 @@ from typing import Final
 from harden.generate.history import History
 from harden.model.control import Control
 from harden.model.cover import allows
-from harden.model.denial import Denial
+from harden.model.denial import Denial, DenialSource
 from harden.model.need import socket_rule
 from harden.model.network_rule import NetworkRule
 from harden.model.profile import LocalRights, Rights
@@ -59,6 +59,7 @@ def _explained(seen: SocketSeen, rule: NetworkRule, call: str, history: History,
         return None
     return Denial(
         control=control,
+        source=DenialSource.ERRNO,
         executable=seen.executable,
         call=call,
         network=rule.render(),

@@ -10,7 +10,7 @@ from harden.bpf.action import ALLOW, ENOSYS
 from harden.bpf.decision import Decision
 from harden.generate.history import History
 from harden.model.control import Control
-from harden.model.denial import Denial, Refusal
+from harden.model.denial import Denial, DenialSource, Refusal
 from harden.model.profile import LocalRights, Rights
 from harden.model.recording import Run
 from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
@@ -40,6 +40,7 @@ def denied_calls(refusals: Iterable[Refusal], run: Run, rights: Rights, history:
         add, advice = (LocalRights(), _NOT_OURS) if action == ALLOW else _rule(refusal, rights)
         yield Denial(
             control=Control.SECCOMP,
+            source=DenialSource.ERRNO,
             executable=refusal.executable,
             call=refusal.name,
             arch=None if refusal.arch in rights.architectures else refusal.arch,

@@ -8,7 +8,7 @@ from typing import Final
 
 from harden.generate.history import History
 from harden.model.control import Control
-from harden.model.denial import Denial
+from harden.model.denial import Denial, DenialSource
 from harden.model.profile import LocalRights
 from harden.model.recording import CapabilityNamespace, Run
 
@@ -37,6 +37,7 @@ def denied_capabilities(run: Run, history: History, refused_calls: frozenset[tup
             inside = namespace is CapabilityNamespace.SANDBOX
             yield Denial(
                 control=Control.CAPABILITIES,
+                source=DenialSource.CHECK,
                 executable=executable,
                 call=syscall,
                 paths=_paths(run, executable, syscall, history),

@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.history import History
 from harden.model.control import Control
 from harden.model.cover import FileIndex
-from harden.model.denial import Denial
+from harden.model.denial import Denial, DenialSource
 from harden.model.guarded_root import OWN, PRIVATE, is_beneath
 from harden.model.need import normal_path
 from harden.model.path_pattern import PathPattern
@@ -52,6 +53,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """Executable, call and errno of what seccomp refused: those failures are its doing."""
     privileged: frozenset[tuple[str, str]]
     """Executable and call where a denied capability explains an EACCES or EPERM."""
+    log: AppArmorLog = AppArmorLog()
 
 
 class _Attempt(NamedTuple):
@@ -87,8 +89,10 @@ def denied_files(run: Run, around: Circumstances) -> Iterator[Denial]:
         if explained is None:
             continue
         control, missing, advice = explained
+        logged = control is Control.APPARMOR and path in around.log.names
         yield Denial(
             control=control,
+            source=DenialSource.AUDIT if logged else DenialSource.ERRNO,
             executable=attempt.executable,
             call=attempt.syscall,
             paths=(attempt.path,),
@@ -180,11 +184,14 @@ def _no_access(
     missing = operations - granted
     if missing == {FileOperation.IOCTL} and path in _NO_TERMINALS:
         return None
+    if path in around.log.names:
+        # It is asked last: no other control refused this.
+        return Control.APPARMOR, missing or around.log.names[path], ""
     if missing - _UNRULED_BY_LANDLOCK and Control.LANDLOCK in around.in_force:
         return Control.LANDLOCK, missing, ""
     if (attempt.executable, attempt.syscall) in around.privileged:
         return None
-    if Control.APPARMOR in around.in_force and missing:
+    if Control.APPARMOR in around.in_force and missing and not around.log.is_complete:
         return Control.APPARMOR, missing, ""
     return _unexplained(attempt, operations, around)
 

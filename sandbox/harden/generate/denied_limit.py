@@ -10,7 +10,7 @@ import msgspec
 from harden.generate.history import History
 from harden.generate.limit_rule import raised_limit
 from harden.model.control import Control
-from harden.model.denial import Denial
+from harden.model.denial import Denial, DenialSource
 from harden.model.file_operation import OK
 from harden.model.outcome import Usage
 from harden.model.profile import LocalRights, Profile
@@ -51,6 +51,7 @@ def denied_limits(
         for executable, call, result, count in found:
             yield Denial(
                 control=LIMIT_CONTROLS[name],
+                source=DenialSource.ERRNO if call else DenialSource.COUNTER,
                 executable=executable,
                 call=call,
                 result=result,

@@ -15,6 +15,7 @@ from harden.model.profile import LocalRights, Profile
 __all__ = [
     "VERIFIED_FORMAT",
     "Denial",
+    "DenialSource",
     "Refusal",
     "Verdict",
     "Verification",
@@ -23,6 +24,19 @@ __all__ = [
 ]
 
 VERIFIED_FORMAT: Final = "harden-verified/1"
+
+
+class DenialSource(enum.StrEnum):
+    """How a denial is known."""
+
+    ERRNO = "errno"
+    """From how the call ended: seen at its end, and put down to the control that explains it."""
+    CHECK = "check"
+    """From the kernel's check of a capability, as it was made."""
+    COUNTER = "counter"
+    """From what the cgroup counted when the program was over."""
+    AUDIT = "audit"
+    """From the refusing security module's own record in the kernel's log."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +59,11 @@ class Denial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     control: Control | None
     """None: the kernel refused what it let the recorded program do, and none of harden's controls explains it."""
+    source: DenialSource
     executable: str
+    """Path text; the task's own name where only the kernel's log tells of it."""
     call: str
-    """The system call's name; empty outside any call."""
+    """The system call's name; empty outside any call. In AppArmor's words where only the kernel's log tells of it."""
     arch: Arch | None = None
     """The call's ABI, where it is not the profile's."""
     arguments: tuple[str, ...] = ()

@@ -11,7 +11,10 @@ from harden.trace.probe import ProgramState
 __all__ = ["recorder_features"]
 
 
-_OTHER: Final = "harden trace records by user notification: slower, without results and capabilities"
+_OTHER: Final = (
+    "harden trace records by user notification: slower, without results and capabilities; "
+    "harden verify and refine, which cannot do without them, refuse"
+)
 
 
 def recorder_features(states: Sequence[ProgramState], *, notify: bool) -> tuple[HostFeature, ...]:
