@@ -126,7 +126,9 @@ def environment(program: Program) -> dict[str, str]:
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": home}
 
 
-def harden(program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ...] = (0,)) -> str:
+def harden(
+    program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ...] = (0,), timeout_s: float = 110
+) -> str:
     """Run the installed command for this program; gives its standard output."""
     command = [str(HARDEN), *arguments]
     if program.stand_in:
@@ -138,7 +140,7 @@ def harden(program: Program, *arguments: str, cwd: Path, statuses: tuple[int, ..
         env=environment(program),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=timeout_s,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -39,12 +39,26 @@ PACKAGES: Final = (
     ),
     *("apparmor", "iproute2", "libseccomp2", "libbpf1", "python3", "uidmap", "dash"),
     *("sqlite3", "nginx-light", "redis-server", "redis-tools", "apache2-utils", "curl", "gcc", "libc6-dev"),
+    *("memcached", "libmemcached-tools", "postgresql-15", "git", "openssl", "tzdata"),
 )
 _NOT_NEEDED: Final = re.compile(
-    r"^/\.?$|^/(dev|proc|sys|run|tmp)(/|$)|/usr/share/(doc|man|locale|info|i18n|lintian|bug|zoneinfo|perl)(/|$)|/usr/bin/.*-lto-|/lto1$|/cc1plus$"
+    r"^/\.?$|^/(dev|proc|sys|run|tmp)(/|$)|/usr/share/(doc|man|locale|info|i18n|lintian|bug|perl|perl5|postgresql-common)(/|$)|/usr/lib/(llvm-|postgresql/15/lib/bitcode)|/perl/5|/usr/bin/.*-lto-|/lto1$|/cc1plus$"
 )
 _LINKS: Final = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32", "/etc/alternatives", "/etc/ld.so.cache")
-_SYSTEM_FILES: Final = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/nsswitch.conf", "/etc/hosts")
+_SYSTEM_FILES: Final = (
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/nsswitch.conf",
+    "/etc/hosts",
+    "/etc/localtime",
+)
+_MADE_BY_PACKAGES: Final = (
+    *("/etc/alternatives", "/etc/ssl", "/etc/postgresql", "/var/lib/postgresql", "/var/www/html"),
+    *("/etc/nginx/sites-enabled", "/etc/nginx/modules-enabled", "/var/log/nginx", "/var/log/redis", "/var/lib/redis"),
+)
+"""What no package lists, because its scripts made it when it was installed."""
 _KERNELS_OWN: Final = ("/dev", "/proc", "/sys", "/run", "/tmp")
 _EMPTY: Final = (
     "dev",
@@ -91,7 +105,8 @@ def _all_files() -> Iterator[str]:
     yield from _LINKS
     yield from _SYSTEM_FILES
     yield from _package_files()
-    yield from _below(Path("/etc/alternatives"))
+    for name in _MADE_BY_PACKAGES:
+        yield from _below(Path(name))
     for library in Path("/usr/lib").glob("python3*"):
         yield from _below(library)  # with what the packages do not list: compiled modules
     yield from _below(Path(sys.prefix))

@@ -16,7 +16,8 @@ ONLY_IN_GUESTS: Final = frozenset({"apparmor", "guest"}) | {name for name in FEA
 GUEST_FEATURES: Final = (
     *sorted(ONLY_IN_GUESTS),
     *("root", "userns", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "nobody"),
-    *("gcc", "sqlite3", "apparmor-parser", "python3", "ip", "x86_64"),
+    *("gcc", "sqlite3", "apparmor-parser", "python3", "ip", "x86_64", "audit"),
+    *("nginx", "ab", "redis", "curl", "memcached", "postgres", "git", "openssl"),
 )
 """What a guest must have: there a test that needs one of these fails instead of being skipped."""
 

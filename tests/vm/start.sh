@@ -15,8 +15,12 @@ mount -t tmpfs -o mode=755 tmpfs /mnt/tmpfs
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=none share /mnt/share
 ip link set lo up
 echo guest >/proc/sys/kernel/hostname
+echo "127.0.1.1 guest" >>/etc/hosts # as Debian's installer does: without it git asks the network who it is
 sysctl -q kernel.printk_ratelimit=0
 dmesg -n 4
+mkdir -p /usr/local/bin
+ln -s /usr/lib/postgresql/15/bin/psql /usr/local/bin/psql # /usr/bin/psql is a script that finds it, in Perl
+ulimit -n 524288 # what systemd gives to every service: the kernel alone gives 4096
 echo "harden-guest: ready"
 . /mnt/share/environment
 cd "$CHECKOUT" || echo "harden-guest: no checkout"
