@@ -1,8 +1,8 @@
 """Recording a program with either backend.
 
 With BPF without the launcher: a cgroup, a process that waits at a gate, the recorder, the gate opens. By user
-notification in a sandbox, because the launcher is what hands the listener over: as root inside, with every capability,
-on a copy of the host's files.
+notification in a sandbox, because the launcher is what hands the listener over: on a copy of the host's files, as root
+inside with every capability, or started by an ordinary user without any.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
 import pytest
 
 from harden.launch.spawn import start
@@ -24,11 +25,11 @@ from harden.model.workload import Workload
 from harden.trace import NotifyRecorder, Observations, Recorder, build_run
 from harden.trace.layout import COMBINATIONS
 from tests.conftest import compile_victim
-from tests.sandboxes import plan_of, spec_of
+from tests.sandboxes import NOBODY, plan_of, python, spec_of
 
 __all__ = [
     "BACKENDS",
-    "NOT_SEEN_BY_NOTIFY",
+    "EVERY_BACKEND",
     "Gated",
     "Record",
     "as_seen_by",
@@ -37,6 +38,7 @@ __all__ = [
     "observe",
     "operations",
     "record",
+    "record_as_user",
     "record_by_notify",
     "run_of",
 ]
@@ -46,15 +48,11 @@ BACKENDS: Final = (
     pytest.param("notify", marks=pytest.mark.requires("seccomp-notify", "overlay", "idmap")),
 )
 
-NOT_SEEN_BY_NOTIFY: Final = (
-    "results and errnos: what was attempted is recorded as unknown, or absent where nothing was there",
-    "checks of capabilities (test_recorder_capabilities.py)",
-    "the object behind open_by_handle_at, which has no name",
-    "calls that a seccomp filter refuses: the base filter's own refusals, and those of filters that the program loads",
-    "what a program that makes no call at all executed",
-    "phases, whom signals went to, operations of io_uring, names that were looked up, most tasks and descriptors",
+EVERY_BACKEND: Final = (
+    *BACKENDS,
+    pytest.param("notify as a user", marks=pytest.mark.requires("nobody", "userns", "seccomp-notify")),
 )
-"""What test files that do not run over both backends are about; the README has the same list."""
+"""The second one as root and as an ordinary user, for whom it is made."""
 
 
 @contextlib.contextmanager
@@ -130,8 +128,14 @@ class Record(Protocol):
     backend: str
 
     def __call__(
-        self, *command: object, cwd: Path | None = None, expect: int = 0, combinations: int = COMBINATIONS
-    ) -> Run: ...
+        self,
+        *command: object,
+        cwd: Path | None = None,
+        options: Sequence[str] = (),
+        expect: int = 0,
+        combinations: int = COMBINATIONS,
+    ) -> Run:
+        """The run of `command`, which must end with the status `expect`; `options` are those of BPF's gate."""
 
 
 def record(
@@ -155,7 +159,10 @@ def record(
 def observe(
     *command: object, cwd: Path | None = None, expect: int | None = 0, combinations: int = COMBINATIONS
 ) -> Observations:
-    """What is seen of `command` by user notification; with `expect` None a signal may end it."""
+    """What is seen of `command` by user notification; with `expect` None a signal may end it.
+
+    The program holds every capability if this process is root's.
+    """
     words = [str(word) for word in command]
     folder = Path("/") if cwd is None else cwd
     with NotifyRecorder(combinations=combinations) as recorder:
@@ -163,7 +170,7 @@ def observe(
             *words,
             program=os.fsencode(folder / words[0]),
             cwd=os.fsencode(folder),
-            capabilities=frozenset(map(int, Capability)),
+            capabilities=frozenset() if os.geteuid() else frozenset(map(int, Capability)),
             listener_cookie=recorder.cookie,
         )
         null = os.open("/dev/null", os.O_RDWR)
@@ -181,6 +188,26 @@ def record_by_notify(
 ) -> Run:
     """The run that `observe` saw."""
     return run_of(observe(*command, cwd=cwd, expect=expect, combinations=combinations))
+
+
+_AS_USER: Final = """
+import sys, msgspec
+from pathlib import Path
+from tests.kernel.recorded import record_by_notify
+cwd, expect, combinations, *command = sys.argv[1:]
+run = record_by_notify(*command, cwd=Path(cwd), expect=int(expect), combinations=int(combinations))
+sys.stdout.buffer.write(msgspec.json.encode(run))
+"""
+
+
+def record_as_user(*command: object, cwd: Path | None = None, expect: int = 0, combinations: int = COMBINATIONS) -> Run:
+    """The same by the user nobody, who gets `cwd` and what is in it."""
+    if cwd is not None:
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", cwd], check=True)
+    words = (str(cwd or "/"), str(expect), str(combinations), *map(str, command))
+    done = python(_AS_USER, *words, uid=NOBODY, timeout_s=120)
+    assert done.returncode == 0, done.stderr
+    return msgspec.json.decode(done.stdout, type=Run)
 
 
 def as_seen_by(backend: str, seen: set[tuple[str, FileOperation, str]]) -> set[tuple[str, FileOperation, str]]:
