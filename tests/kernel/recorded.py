@@ -21,6 +21,7 @@ import pytest
 from harden.launch.spawn import start
 from harden.model.capability import Capability
 from harden.model.recording import FileOperation, FileSeen, Run, RunStatus
+from harden.model.sandbox import NetworkMode
 from harden.model.workload import Workload
 from harden.trace import NotifyRecorder, Observations, Recorder, build_run
 from harden.trace.layout import COMBINATIONS
@@ -157,7 +158,11 @@ def record(
 
 
 def observe(
-    *command: object, cwd: Path | None = None, expect: int | None = 0, combinations: int = COMBINATIONS
+    *command: object,
+    cwd: Path | None = None,
+    expect: int | None = 0,
+    combinations: int = COMBINATIONS,
+    network: NetworkMode = NetworkMode.NONE,
 ) -> Observations:
     """What is seen of `command` by user notification; with `expect` None a signal may end it.
 
@@ -172,6 +177,7 @@ def observe(
             cwd=os.fsencode(folder),
             capabilities=frozenset() if os.geteuid() else frozenset(map(int, Capability)),
             listener_cookie=recorder.cookie,
+            network=network,
         )
         null = os.open("/dev/null", os.O_RDWR)
         try:

@@ -1,10 +1,12 @@
-"""Real programs: what strace sees of a command and what the recorder sees of it are the same calls and opened files."""
+"""Real programs: the calls and opened files that strace sees of a command are those that either recorder sees of it."""
 
 from __future__ import annotations
 
 import http.server
+import os
 import pwd
 import re
+import socket
 import subprocess
 import tempfile
 import threading
@@ -15,9 +17,10 @@ import pytest
 
 from harden.model.path_text import from_text
 from harden.model.recording import Completeness, Resolution, Run
-from tests.kernel.recorded import record
+from harden.model.sandbox import NetworkMode
+from tests.kernel.recorded import BACKENDS, observe, record, run_of
 
-pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "strace", "x86_64")
+pytestmark = pytest.mark.requires("root", "gcc", "strace", "x86_64")
 
 POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nonexistent"))
 CAUSED_BY_STRACE = {"futex", "restart_syscall", "sched_yield"}
@@ -25,7 +28,35 @@ CAUSED_BY_STRACE = {"futex", "restart_syscall", "sched_yield"}
 OPENING = ("open", "openat", "openat2", "creat")
 SAME_TIME = "GIT_AUTHOR_DATE=2000-01-01T00:00:00Z GIT_COMMITTER_DATE=2000-01-01T00:00:00Z"
 
+AGAIN_AND_AGAIN = "{client} && exit 1; {server} & sleep 0.1; until {client}; do sleep 0.1; done 2>/dev/null"
+"""A client that once cannot connect, so that how often it tries does not matter."""
+
 COMMANDS = {
+    "nginx": (
+        "PATH=/usr/sbin:$PATH; mkdir logs && echo served > index.html && "
+        "echo 'daemon off; user root root; pid nginx.pid; events {} http { access_log logs/access; root .; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;"
+        " uwsgi_temp_path u; scgi_temp_path s; server { listen 127.0.0.1:FREE; } }' > conf; "
+        + AGAIN_AND_AGAIN.format(
+            client="curl -sf http://127.0.0.1:FREE/index.html", server="nginx -p $PWD -c conf -e logs/error"
+        )
+        + "; kill -QUIT $(cat nginx.pid) && wait"
+    ),
+    "redis": (
+        AGAIN_AND_AGAIN.format(
+            client="redis-cli -p FREE set a b", server="redis-server --port FREE --bind 127.0.0.1 --dir ."
+        )
+        + "; redis-cli -p FREE get a | grep -q b && redis-cli -p FREE shutdown save; wait"
+    ),
+    "sqlite3": (
+        "sqlite3 notes.db 'create table n(t); insert into n values(1), (2); delete from n where t = 1;' && "
+        "sqlite3 notes.db .dump | sqlite3 other.db"
+    ),
+    "python3": (
+        "/usr/bin/python3 -c 'import json, ssl, subprocess, tempfile, threading\n"
+        'open("made", "w").write(json.dumps({}))\n'
+        'subprocess.run(["/bin/cat", "made"], check=True)\n'
+        'thread = threading.Thread(target=lambda: open("made").close()); thread.start(); thread.join()\''
+    ),
     "git": (
         f"export HOME=$PWD {SAME_TIME}; git init -q . && echo x > a && git add a && "
         "git -c user.name=n -c user.email=e commit -qm m && git log --oneline && git status --short && git diff HEAD"
@@ -48,11 +79,21 @@ MADE_UP = (
     (re.compile(rb"^/tmp/cc\w{6}"), b"/tmp/ccTEMP"),
     (re.compile(rb"/tmp_obj_\w{6}$"), b"/tmp_obj_TEMP"),
     (re.compile(rb"/\.git/t\w{6}$"), b"/.git/tTEMP"),
+    (re.compile(rb"/temp-\d+\.rdb$"), b"/temp-PID.rdb"),
     (re.compile(rb"/xlogtemp\.\d+$"), b"/xlogtemp.PID"),
     (re.compile(rb"/(PostgreSQL\.|sem\.)\d+$"), rb"/\1NUMBER"),
     (re.compile(rb" \(deleted\)$"), b""),
 )
 """Names that are others in every run."""
+
+
+@pytest.fixture(scope="module")
+def free_port() -> int:
+    """One that nothing listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        number: int = found.getsockname()[1]
+        return number
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +123,20 @@ def work() -> Iterator[Path]:
         yield Path(name)
 
 
-def command_in(name: str, folder: Path, port: int) -> list[str]:
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the sandboxes: a program with another one makes other calls."""
+    for name in tuple(os.environ):
+        monkeypatch.delenv(name)
+    # Python's readline sets these without telling os.environ.
+    os.unsetenv("COLUMNS")
+    os.unsetenv("LINES")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+
+def command_in(name: str, folder: Path, port: int, free_port: int) -> list[str]:
     """The command, to be run in `folder`, as the user that it wants."""
-    script = ["/bin/sh", "-c", COMMANDS[name].replace("PORT", str(port))]
+    script = ["/bin/sh", "-c", COMMANDS[name].replace("PORT", str(port)).replace("FREE", str(free_port))]
     if name != "postgres":
         return script
     user = pwd.getpwnam("postgres")
@@ -111,17 +163,32 @@ def straced(command: list[str], folder: Path, log: Path) -> tuple[set[str], set[
     return set(calls), {same_in_every_run(path, folder) for path in ended}
 
 
+def recorded_by(backend: str, command: list[str], folder: Path) -> Run:
+    """With the host's network, where what `command` asks is."""
+    if backend == "bpf":
+        return record(*command, cwd=folder)
+    return run_of(observe(*command, cwd=folder, network=NetworkMode.HOST))
+
+
 def opened(run: Run, folder: Path) -> set[bytes]:
+    """By BPF what was opened; else what was there or may have been made, where it was found to be."""
     return {
         same_in_every_run(from_text(seen.path), folder)
         for seen in run.files
-        if seen.syscall in OPENING and seen.result == "ok" and seen.resolution is Resolution.OBJECT
+        if seen.syscall in OPENING
+        and (seen.result, seen.resolution) in (("ok", Resolution.OBJECT), ("unknown", Resolution.LOOKED_UP))
     }
 
 
+@pytest.mark.usefixtures("bare_environment")
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "name",
     [
+        pytest.param("nginx", marks=pytest.mark.requires("nginx", "curl")),
+        pytest.param("redis", marks=pytest.mark.requires("redis")),
+        pytest.param("sqlite3", marks=pytest.mark.requires("sqlite3")),
+        pytest.param("python3", marks=pytest.mark.requires("python3")),
         pytest.param("git", marks=pytest.mark.requires("git")),
         pytest.param("curl", marks=pytest.mark.requires("curl")),
         pytest.param("openssl", marks=pytest.mark.requires("openssl")),
@@ -130,12 +197,12 @@ def opened(run: Run, folder: Path) -> set[bytes]:
         pytest.param("postgres", marks=pytest.mark.requires("postgres")),
     ],
 )
-def test_calls_and_opened_files_are_those_that_strace_sees(name, work, port):
+def test_calls_and_opened_files_are_those_that_strace_sees(backend, name, work, port, free_port):
     ours, theirs = work / "ours", work / "them"
     for folder in (ours, theirs):
         folder.mkdir()
-    run = record(*command_in(name, ours, port), cwd=ours)
-    calls, files = straced(command_in(name, theirs, port), theirs, work / "log")
+    run = recorded_by(backend, command_in(name, ours, port, free_port), ours)
+    calls, files = straced(command_in(name, theirs, port, free_port), theirs, work / "log")
     assert run.completeness is Completeness.COMPLETE, run.gaps
     assert calls - {call.name for call in run.syscalls} <= CAUSED_BY_STRACE
     assert {call.name for call in run.syscalls} - calls <= CAUSED_BY_STRACE
