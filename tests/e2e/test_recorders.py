@@ -79,6 +79,7 @@ def processes_with(argument: str) -> list[int]:
     return found
 
 
+@pytest.mark.sees("a recorder that is killed")
 def test_the_program_ends_with_a_recorder_that_is_killed(trace, place):
     marker = f"600.{os.getpid()}"
     with tracing(trace, place, f"/bin/sleep {marker} & echo up; wait") as recorder:
@@ -95,6 +96,7 @@ def test_the_program_ends_with_a_recorder_that_is_killed(trace, place):
     assert not (place / "app.profile.toml").exists()
 
 
+@pytest.mark.sees("two traces at once")
 def test_two_traces_at_once_do_not_see_each_other(trace, place):
     read = {"one": "/etc/hostname", "two": "/etc/passwd"}
     with (

@@ -34,7 +34,8 @@ AGAIN_AND_AGAIN = "{client} && exit 1; {server} & sleep 0.1; until {client}; do 
 COMMANDS = {
     "nginx": (
         "PATH=/usr/sbin:$PATH; mkdir logs && echo served > index.html && "
-        "echo 'daemon off; user root root; pid nginx.pid; events {} http { access_log logs/access; root .; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;"
+        "echo 'daemon off; user root root; pid nginx.pid; events {} http { access_log logs/access; root .;"
+        " client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f;"
         " uwsgi_temp_path u; scgi_temp_path s; server { listen 127.0.0.1:FREE; } }' > conf; "
         + AGAIN_AND_AGAIN.format(
             client="curl -sf http://127.0.0.1:FREE/index.html", server="nginx -p $PWD -c conf -e logs/error"

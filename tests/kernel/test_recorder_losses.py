@@ -65,6 +65,7 @@ def test_a_burst_is_recorded_whole_while_the_ring_buffer_is_read(recorded, victi
     assert run.gaps == ()
 
 
+@pytest.mark.sees("a program that is traced by ptrace")
 def test_ptrace_makes_the_recording_opaque(recorded, tmp_path):
     run = recorded("/usr/bin/strace", "-o", tmp_path / "log", "/bin/true", cwd=tmp_path)
     assert GapKind.NESTED_PTRACE in {gap.kind for gap in run.gaps}
