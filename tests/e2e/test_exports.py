@@ -143,7 +143,7 @@ def test_podman_starts_a_container_with_the_exported_filter(exported):
     words = words.replace("  --security-opt apparmor=harden.notes \\\n", "")
     words, count = re.subn(r"  --(memory|pids-limit)=\d+ \\\n", "", words)
     assert count == 2
-    assert "--ulimit=nofile=64:64" in words
+    assert "--ulimit=nofile=1024:1024" in words
     seccomp = ("--format", "seccomp", "--runtime", "crun", "-o", "notes.seccomp.json")
     harden(exported, "export", "notes.profile.toml", *seccomp)
     (exported / "podman.sh").write_text(words)

@@ -54,31 +54,31 @@ def hungry(tmp_path: Path) -> Hungry:
 
 
 def test_the_profile_has_the_limits_and_the_program_still_works(hungry):
-    assert hungry.limits() == {"memory": "64M", "nofile": 64, "pids": 16}
+    assert hungry.limits() == {"memory": "64M", "nofile": 1024, "pids": 64}
     done = hungry.harden("run")
     assert (done.returncode, done.stdout) == (0, "open: 9 ok\nfork: 2 ok\nmemory: 8 ok\n")
 
 
 def test_open_files_are_limited_everywhere(hungry):
-    hungry.wish("open 60", "open 100")
+    hungry.wish("open 1020", "open 1100")
     done = hungry.harden("run", "--enforced-json", "enforced.json")
-    assert done.stdout == "open: 60 ok\nopen: 60 EMFILE\n"
-    assert "nofile 64 of 64" in hungry.enforced()[1]["rlimits"]["value"]
+    assert done.stdout == "open: 1020 ok\nopen: 1020 EMFILE\n"
+    assert "nofile 1024 of 1024" in hungry.enforced()[1]["rlimits"]["value"]
 
 
 def test_the_command_line_comes_before_what_was_learned(hungry):
-    hungry.wish("open 100")
-    assert hungry.harden("run", "--rlimit", "nofile=128").stdout == "open: 100 ok\n"
+    hungry.wish("open 1100")
+    assert hungry.harden("run", "--rlimit", "nofile=2000").stdout == "open: 1100 ok\n"
 
 
 def test_a_person_comes_before_what_was_learned(hungry):
-    hungry.wish("open 100")
+    hungry.wish("open 1100")
     (hungry.folder / "hungry.local.toml").write_text('format = "harden-local/1"\nadd.limits.nofile = 20\n')
     assert hungry.harden("run").stdout == "open: 16 EMFILE\n"
     (hungry.folder / "hungry.local.toml").write_text('format = "harden-local/1"\nremove.limits = ["nofile"]\n')
-    assert hungry.harden("run").stdout == "open: 100 ok\n"
+    assert hungry.harden("run").stdout == "open: 1100 ok\n"
     hungry.control(rlimits="off")
-    assert hungry.harden("run").stdout == "open: 100 ok\n"
+    assert hungry.harden("run").stdout == "open: 1100 ok\n"
 
 
 def test_a_lower_limit_of_hardens_own_is_taken_and_a_kept_plan_is_not(hungry):
@@ -93,12 +93,12 @@ def test_a_lower_limit_of_hardens_own_is_taken_and_a_kept_plan_is_not(hungry):
 
 def test_a_program_that_sets_a_limit_itself_still_can(tmp_path):
     victim = str(compile_victim("descriptors"))
-    for words in (("limit", "500"), ("all",)):
+    for words in (("limit", "5000"), ("all",)):
         folder = tmp_path / words[0]
         folder.mkdir()
         harden("trace", "--name", "app", "--", victim, *words, cwd=folder)
         text = (folder / "app.profile.toml").read_text()
-        assert ("nofile = 500" in text) == (words[0] == "limit")
+        assert ("nofile = 5000" in text) == (words[0] == "limit")
         assert harden("run", cwd=folder).returncode == 0
 
 
@@ -134,16 +134,16 @@ def verified(hungry: Hungry) -> tuple[int, dict[str, dict[str, Any]]]:
 
 
 def test_refused_files_are_listed_and_refine_raises_the_limit_until_it_is_enough(hungry):
-    hungry.wish("open 200")
+    hungry.wish("open 3000")
     status, denials = verified(hungry)
     assert (status, list(denials)) == (1, ["rlimits"])
     assert (denials["rlimits"]["call"], denials["rlimits"]["result"]) == ("openat", "EMFILE")
-    assert denials["rlimits"]["rule"] == ["add.limits.nofile = 128"]
+    assert denials["rlimits"]["rule"] == ["add.limits.nofile = 2048"]
     done = hungry.harden("refine", "--yes")
     assert done.returncode in (0, 3), done.stdout + done.stderr
     local = tomllib.loads((hungry.folder / "hungry.local.toml").read_text())
-    assert local["refined"] == {"limits": {"nofile": 256}}
-    assert hungry.harden("run").stdout == "open: 200 ok\n"
+    assert local["refined"] == {"limits": {"nofile": 4096}}
+    assert hungry.harden("run").stdout == "open: 3000 ok\n"
 
 
 @pytest.mark.requires("cgroup2-memory", "cgroup2-pids", "apparmor")
@@ -162,14 +162,14 @@ def test_everything_is_in_force_where_cgroup_v2_has_the_controllers(hungry):
 
 @pytest.mark.requires("cgroup2-pids")
 def test_a_fork_bomb_is_refused_listed_and_raised(hungry):
-    hungry.wish("fork 40")
+    hungry.wish("fork 140")
     done = hungry.harden("run")
-    assert done.stdout == "fork: 15 EAGAIN\n"
+    assert done.stdout == "fork: 63 EAGAIN\n"
     status, denials = verified(hungry)
     assert (status, list(denials)) == (1, ["pids"])
     assert (denials["pids"]["call"], denials["pids"]["result"]) == ("clone", "EAGAIN")
     assert hungry.harden("refine", "--yes").returncode in (0, 3)
-    assert hungry.harden("run").stdout == "fork: 40 ok\n"
+    assert hungry.harden("run").stdout == "fork: 140 ok\n"
 
 
 @pytest.mark.requires("cgroup2-memory")

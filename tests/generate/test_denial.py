@@ -339,7 +339,7 @@ def test_processes_that_the_cgroup_counts_as_refused():
     seen = run(syscalls=(syscall("clone", count=30, errors={"EAGAIN": 4}), syscall("futex", errors={"EAGAIN": 2})))
     found = only(denials(seen, profile=LIMITED, held=held(forks_refused=4)))
     assert (found.control, found.call, found.result, found.count) == (Control.PIDS, "clone", "EAGAIN", 4)
-    assert found.add == LocalRights(limits={LimitName.PIDS: 32})
+    assert found.add == LocalRights(limits={LimitName.PIDS: 128})
     assert denials(seen, profile=LIMITED, held=held(forks_refused=0)) == ()
     assert denials(seen, profile=LIMITED, held=held(forks_refused=4, in_force=frozenset())) == ()
 
@@ -357,10 +357,10 @@ def test_what_was_killed_for_want_of_memory():
 
 def test_descriptors_beyond_the_limit():
     calls = (syscall("openat", count=90, errors={"EMFILE": 3}), syscall("inotify_init1", errors={"EMFILE": 1}))
-    found = only(denials(run(syscalls=calls, peaks={"open_files": 64.0}), profile=LIMITED, held=held()))
+    found = only(denials(run(syscalls=calls, peaks={"open_files": 1024.0}), profile=LIMITED, held=held()))
     assert (found.control, found.call, found.result, found.count) == (Control.RLIMITS, "openat", "EMFILE", 3)
-    assert found.add == LocalRights(limits={LimitName.NOFILE: 128})
-    assert denials(run(syscalls=calls, peaks={"open_files": 40.0}), profile=LIMITED, held=held()) == ()
+    assert found.add == LocalRights(limits={LimitName.NOFILE: 2048})
+    assert denials(run(syscalls=calls, peaks={"open_files": 64.0}), profile=LIMITED, held=held()) == ()
 
 
 def test_a_limit_that_was_given_is_no_right():

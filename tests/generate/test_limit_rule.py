@@ -31,10 +31,10 @@ def learned(*peaks: dict[str, float]) -> Profile:
         ({"memory_tree_bytes": 32 * MIB}, {"memory": "128M"}),
         ({"memory_cgroup_bytes": 700 * MIB, "memory_tree_bytes": 4000 * MIB}, {"memory": "2G"}),
         ({"memory_cgroup_bytes": 1.0}, {"memory": "64M"}),
-        ({"pids": 1.0}, {"pids": 16}),
-        ({"pids": 9.0}, {"pids": 32}),
-        ({"open_files": 5.0}, {"nofile": 64}),
-        ({"open_files": 33.0}, {"nofile": 128}),
+        ({"pids": 1.0}, {"pids": 64}),
+        ({"pids": 33.0}, {"pids": 128}),
+        ({"open_files": 5.0}, {"nofile": 1024}),
+        ({"open_files": 513.0}, {"nofile": 2048}),
         ({"open_files": 14.0, "open_files_asked": 10032.0}, {"nofile": 10032}),
         ({"open_files": 6000.0, "open_files_asked": 10032.0}, {"nofile": 16384}),
         ({"memory_bytes": 40.0 * MIB, "elapsed_s": 3.0, "cpu_user_s": 2.0}, {}),
@@ -51,7 +51,7 @@ def test_many_runs_get_what_the_greediest_needs():
 
 def test_what_one_run_does_not_tell_is_not_limited_and_said():
     profile = learned({"pids": 3.0, "open_files": 5.0}, {"pids": 3.0})
-    assert profile.rights.limits == {Origin.OBSERVED: {LimitName.PIDS: 16}}
+    assert profile.rights.limits == {Origin.OBSERVED: {LimitName.PIDS: 64}}
     assert [text for text in profile.generated.notes if "limited" in text] == [
         "nofile is not limited: 1 of 2 runs do not tell their peak; record them again for a limit"
     ]
@@ -70,11 +70,11 @@ def test_the_file_tells_the_peak_behind_each():
 
 def test_a_program_above_its_limit_is_not_covered():
     profile = learned({"pids": 3.0, "memory_cgroup_bytes": 8.0 * MIB, "open_files": 9.0})
-    above = run(peaks={"pids": 17.0, "memory_cgroup_bytes": 65.0 * MIB, "open_files": 9.0, "open_files_asked": 65.0})
+    above = run(peaks={"pids": 65.0, "memory_cgroup_bytes": 65.0 * MIB, "open_files": 9.0, "open_files_asked": 1025.0})
     assert missing(profile, above) == (
         f"memory up to {65 * MIB}, limited to 64M",
-        "nofile up to 65, limited to 64",
-        "pids up to 17, limited to 16",
+        "nofile up to 1025, limited to 1024",
+        "pids up to 65, limited to 64",
     )
 
 

@@ -169,26 +169,26 @@ LEARNED = profile_of(run(peaks={"pids": 3.0, "open_files": 9.0, "memory_cgroup_b
 def test_a_persons_limits_replace_what_was_learned():
     changed = merge_local(LEARNED, local('[add.limits]\nmemory = "1G"\npids = 4\n'))
     assert changed.rights.limits == {
-        Origin.OBSERVED: {LimitName.NOFILE: 64},
+        Origin.OBSERVED: {LimitName.NOFILE: 1024},
         Origin.MANUAL: {LimitName.MEMORY: "1G", LimitName.PIDS: 4},
     }
-    assert changed.rights.all_limits() == {LimitName.MEMORY: 1 << 30, LimitName.NOFILE: 64, LimitName.PIDS: 4}
+    assert changed.rights.all_limits() == {LimitName.MEMORY: 1 << 30, LimitName.NOFILE: 1024, LimitName.PIDS: 4}
 
 
 def test_limits_are_lifted_by_name():
     changed = merge_local(LEARNED, local('[remove]\nlimits = ["memory", "pids"]\n'))
-    assert changed.rights.limits == {Origin.OBSERVED: {LimitName.NOFILE: 64}}
+    assert changed.rights.limits == {Origin.OBSERVED: {LimitName.NOFILE: 1024}}
     with pytest.raises(DocumentError, match="'pids' is not limited"):
         merge_local(changed, local('[remove]\nlimits = ["pids"]\n'))
 
 
 def test_refine_only_raises_limits():
-    changed = merge_local(LEARNED, local("[refined.limits]\nnofile = 128\npids = 8\n"))
+    changed = merge_local(LEARNED, local("[refined.limits]\nnofile = 2048\npids = 8\n"))
     assert changed.rights.limits == {
-        Origin.OBSERVED: {LimitName.MEMORY: "64M", LimitName.PIDS: 16},
-        Origin.REFINED: {LimitName.NOFILE: 128},
+        Origin.OBSERVED: {LimitName.MEMORY: "64M", LimitName.PIDS: 64},
+        Origin.REFINED: {LimitName.NOFILE: 2048},
     }
-    lifted = merge_local(LEARNED, local('[remove]\nlimits = ["nofile"]\n[refined.limits]\nnofile = 128\n'))
+    lifted = merge_local(LEARNED, local('[remove]\nlimits = ["nofile"]\n[refined.limits]\nnofile = 2048\n'))
     assert LimitName.NOFILE not in lifted.rights.all_limits()
 
 

@@ -13,7 +13,7 @@ from tests.recordings import profile_of, run
 
 
 def limited() -> Profile:
-    return profile_of(run(peaks={"memory_cgroup_bytes": 40.0 * (1 << 20), "pids": 9.0, "open_files": 300.0}))
+    return profile_of(run(peaks={"memory_cgroup_bytes": 40.0 * (1 << 20), "pids": 33.0, "open_files": 300.0}))
 
 
 def text_of(name: str, profile: Profile) -> str:
@@ -23,14 +23,14 @@ def text_of(name: str, profile: Profile) -> str:
 def test_systemd():
     lines = text_of("systemd", limited()).splitlines()
     at = lines.index("# Limits")
-    assert lines[at + 1 : at + 4] == ["MemoryMax=134217728", "LimitNOFILE=1024", "TasksMax=32"]
+    assert lines[at + 1 : at + 4] == ["MemoryMax=134217728", "LimitNOFILE=1024", "TasksMax=128"]
     assert "# Limits" not in text_of("systemd", profile_of(run()))
 
 
 def test_docker_and_podman():
     for engine in ("docker", "podman"):
         words = shlex.split(text_of(engine, limited()), comments=True)
-        assert {"--memory=134217728", "--pids-limit=32", "--ulimit=nofile=1024:1024"} <= set(words)
+        assert {"--memory=134217728", "--pids-limit=128", "--ulimit=nofile=1024:1024"} <= set(words)
         none = shlex.split(text_of(engine, profile_of(run())), comments=True)
         assert not [word for word in none if word.startswith(("--memory", "--pids", "--ulimit=nofile"))]
 
@@ -46,7 +46,7 @@ def test_kubernetes():
 def test_oci_bundle():
     document = json.loads(text_of("oci-bundle", limited()))
     resources = document["linux"]["resources"]
-    assert (resources["memory"], resources["pids"]) == ({"limit": 134217728}, {"limit": 32})
+    assert (resources["memory"], resources["pids"]) == ({"limit": 134217728}, {"limit": 128})
     assert {"type": "RLIMIT_NOFILE", "hard": 1024, "soft": 1024} in document["process"]["rlimits"]
     plain = json.loads(text_of("oci-bundle", profile_of(run())))
     assert plain["linux"]["resources"].keys() == {"devices"}

@@ -34,8 +34,14 @@ LIMIT_RULES: Final[Mapping[PeakName, LimitRule]] = {
     PeakName.MEMORY_TREE: LimitRule(
         factor=4, least=64 << 20, why="the cgroup that is limited also counts tmpfs, page cache and kernel memory"
     ),
-    PeakName.PIDS: LimitRule(factor=2, least=16, why=_TWICE + "; a fork bomb needs thousands"),
-    PeakName.OPEN_FILES: LimitRule(factor=2, least=64, why=_TWICE + ", such as connections"),
+    PeakName.PIDS: LimitRule(
+        factor=2,
+        least=64,
+        why=_TWICE + ", or one thread for each of more processors; a fork bomb is thousands",
+    ),
+    PeakName.OPEN_FILES: LimitRule(
+        factor=2, least=1024, why=_TWICE + ", such as connections; what every program expects to have (INR_OPEN_CUR)"
+    ),
 }
 """By what counted the peak."""
 
