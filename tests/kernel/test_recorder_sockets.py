@@ -55,6 +55,15 @@ def test_socket_operations_have_family_type_protocol_address_and_result(recorded
         (Op.BIND, "AF_UNIX", "SOCK_SEQPACKET", 0, "@harden", None, "ok"): 1,
     }
     assert found == (expected if recorded.backend == "bpf" else without_results(expected))
+    assert {(seen.operation, seen.syscall) for seen in run.sockets} == {
+        (Op.CREATE, "socket"),
+        (Op.CREATE, "socketpair"),
+        (Op.BIND, "bind"),
+        (Op.LISTEN, "listen"),
+        (Op.CONNECT, "connect"),
+        (Op.SEND, "sendto"),
+        (Op.SEND, "sendmsg"),
+    }
     assert run.gaps == ()
 
 

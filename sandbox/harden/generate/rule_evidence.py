@@ -105,7 +105,7 @@ def _addresses(rule: str, run: Run) -> Iterator[_Found]:
         if asked is not None and allows(wanted, asked):
             hosts = hosts_of(run, asked.address)
             named = f", looked up as {', '.join(hosts)}" if hosts else ""
-            yield seen.executable, seen.operation, f"{asked.render()}: {seen.result}{named}", seen.count
+            yield seen.executable, seen.syscall or seen.operation, f"{asked.render()}: {seen.result}{named}", seen.count
 
 
 def _peaks(rule: str, run: Run) -> Iterator[_Found]:

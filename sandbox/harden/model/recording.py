@@ -141,6 +141,8 @@ class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     port: int | None = None
     result: str = OK
     """As of FileSeen."""
+    syscall: str = ""
+    """Name of the call; empty in recordings of earlier versions."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
 

@@ -59,9 +59,10 @@ def decode_sockets(
     observations: Observations, programs: Mapping[int, Program], paths: Mapping[Event, bytes]
 ) -> tuple[SocketSeen, ...]:
     """Socket operations per executable, sorted."""
-    found: Tally[tuple[str, SocketOperation, str, str, int, str, int, str]] = Tally()
+    found: Tally[tuple[str, SocketOperation, str, str, int, str, int, str, str]] = Tally()
     for event in observations.events:
-        operation = CALLS[name_of(observations.arch, event.key.nr)].socket if event.kind == EventKind.SOCKET else None
+        syscall = name_of(observations.arch, event.key.nr)
+        operation = CALLS[syscall].socket if event.kind == EventKind.SOCKET else None
         if operation is None:
             continue
         family, kind = event.key.flags & 0xFFFF, event.key.flags >> 16
@@ -75,6 +76,7 @@ def decode_sockets(
             address,
             -1 if port is None else port,
             result_of(event.key.error, _MADE.get(operation)),
+            syscall,
         )
         found.add(item, event.key.executable, observations.seen.get(event.key, 1))
     seen = [
@@ -87,11 +89,12 @@ def decode_sockets(
             address=address,
             port=None if port < 0 else port,
             result=result,
+            syscall=syscall,
             count=found[item],
             phases=found.phases(item),
         )
         for item in found
-        for executable, operation, family, kind, protocol, address, port, result in (item,)
+        for executable, operation, family, kind, protocol, address, port, result, syscall in (item,)
     ]
     # Ports can be None, which has no order among numbers.
     return tuple(
@@ -106,6 +109,7 @@ def decode_sockets(
                 item.address,
                 -1 if item.port is None else item.port,
                 item.result,
+                item.syscall,
             ),
         )
     )
