@@ -115,6 +115,31 @@ def test_a_recorder_that_stands_still_only_holds_the_program_up(victim, tmp_path
         assert counts()[1:] == (0, 0)
 
 
+def test_the_program_and_its_recorder_are_in_one_session_that_is_not_the_callers(victim, tmp_path):
+    with tallying(victim, tmp_path) as (sandbox, counts):
+        ready = sandbox.ready()
+        wait_until(lambda: counts()[0] > 100)
+        recorder = recorder_of(sandbox.pid, ready.init_pid)
+        sessions = [os.getsid(pid) for pid in (sandbox.pid, recorder, ready.payload_pid)]
+        assert sessions == [sandbox.pid] * 3
+        assert os.getpgid(ready.payload_pid) == ready.payload_pid
+        # Else the payload's group could be stopped by SIGTSTP: setpgid(2), orphaned process groups.
+        assert os.getsid(ready.init_pid) == ready.init_pid
+
+
+def test_the_program_cannot_signal_its_recorder_nor_take_a_terminal(victim):
+    code = (
+        "import errno, os, signal\n"
+        "for attempt in (lambda: os.open('/dev/tty', os.O_RDWR), os.setsid):\n"
+        "    try: attempt()\n"
+        "    except OSError as error: assert error.errno in (errno.ENXIO, errno.EPERM)\n"
+        "    else: raise SystemExit(1)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(7))\n"
+        "os.kill(0, signal.SIGTERM)\n"
+    )
+    assert record_by_notify("/usr/bin/python3", "-c", code, expect=7).gaps == ()
+
+
 def test_a_listener_of_the_programs_own_is_refused_and_said(victim):
     run = record_by_notify(victim("listener", static=True))
     assert [(gap.kind, gap.count) for gap in run.gaps] == [(GapKind.NESTED_LISTENER, 1)]

@@ -99,6 +99,9 @@ int op_clone_payload(const struct op *op)
 	if (pid == 0)
 		payload_main();
 	run.payload_pid = (pid_t)pid;
+	/* As everywhere, no stop that a terminal may ask for is for the payload's group: it has no parent in its session. */
+	if (run.own_session && setsid() < 0)
+		return fail("setsid");
 	close(run.to_payload[0]);
 	if (!(op->n[0] & CLONE_NEWUSER) && write(run.to_payload[1], "M", 1) != 1)
 		return fail("write");

@@ -87,6 +87,8 @@ int op_rlimit(const struct op *op)
  * the caller's process group. */
 int op_session(const struct op *op)
 {
+	if (run.own_session)
+		return setpgid(0, 0) < 0 ? fail("setpgid") : 0;
 	if ((op->flags & OPF_ALWAYS) || !run.terminals)
 		return setsid() < 0 ? fail("setsid") : 0;
 	return pty_enter((unsigned)op->n[0]);

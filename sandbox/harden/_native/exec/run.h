@@ -62,6 +62,7 @@ struct run {
 	sigset_t original_mask;
 	struct rlimit original_files;
 	unsigned terminals; /* bit n: descriptor n is a terminal of the caller, and the sandbox gets one of its own */
+	bool own_session;   /* the supervisor leads a session, and the payload stays in it */
 	bool attended;      /* the payload starts as the foreground job of its terminal */
 	int slave_fd;       /* that terminal, in init and the payload */
 	int stops_fd;       /* an eventfd by which init tells that the payload has stopped */
