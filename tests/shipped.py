@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Final
 
 from tests.conftest import ROOT
 
-__all__ = ["FOLDER", "PROGRAMS", "Program", "copy_for_this_machine", "harden", "surroundings"]
+__all__ = ["FOLDER", "PROGRAMS", "Program", "harden", "surroundings"]
 
 FOLDER: Final = ROOT / "profiles/shipped"
 HARDEN: Final = ROOT / ".venv/bin/harden"
@@ -106,18 +105,6 @@ PROGRAMS: Final = (
     ),
     _tool("curl", ("http", "https"), features=("curl", "openssl")),
 )
-
-
-def copy_for_this_machine(program: Program, parent: Path) -> Path:
-    """Its folder below `parent`, with the number that this machine gave to its user: packages number as they come."""
-    folder = parent / program.name
-    shutil.copytree(program.folder, folder)
-    if program.user:
-        entry = pwd.getpwnam(program.user)
-        file = folder / f"{program.name}.profile.toml"
-        text = re.sub(r"^uid = [0-9]+$", f"uid = {entry.pw_uid}", file.read_text(), flags=re.MULTILINE)
-        file.write_text(re.sub(r"^gid = [0-9]+$", f"gid = {entry.pw_gid}", text, flags=re.MULTILINE))
-    return folder
 
 
 def environment(program: Program) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from harden.model.syscall import number_of
 from harden.model.workload import Workload
 from harden.render.profile_toml import render_profile
 from tests.conftest import compile_victim
-from tests.shipped import FOLDER, PROGRAMS, Program, copy_for_this_machine, harden, surroundings
+from tests.shipped import FOLDER, PROGRAMS, Program, harden, surroundings
 
 FORBIDDEN = (
     "exec-memory", "write-passwd", "read-shadow", "list-root-home", "create-usr-bin", "write-init-memory",
@@ -116,7 +117,7 @@ def test_prober_is_refused_what_the_program_never_did(program: Program):
 @live
 @each_program
 def test_every_scenario_verifies_without_a_denial(program: Program, tmp_path: Path):
-    folder = copy_for_this_machine(program, tmp_path)
+    folder = shutil.copytree(program.folder, tmp_path / program.name)
     own_data = Path(program.stand_in[0]) if program.stand_in else folder
     before = {path: path.lstat().st_mtime_ns for path in own_data.rglob("*")} if program.stand_in else {}
     for scenario in program.scenarios:

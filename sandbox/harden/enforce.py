@@ -15,6 +15,7 @@ from harden.confinement import confinement
 from harden.errors import UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
+from harden.kernel.account import account
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.plan import Plan, plan
@@ -147,7 +148,7 @@ def enforcement(
         apparmor=confinement(profile, features, name=apparmor, load=not dry),
         isolation=isolation,
     )
-    spec = overrides.apply(spec)
+    spec = overrides.apply(_as_user(spec, profile.workload, overrides))
     _check_rootfs(spec, folder)
     guarded = guards(folder, spec, also=reports, make_missing=not dry)
     planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features)
@@ -164,6 +165,14 @@ def enforcement(
         ),
         widenings=tuple(each for each in widenings if each.granted),
     )
+
+
+def _as_user(spec: SandboxSpec, workload: Workload, overrides: Overrides) -> SandboxSpec:
+    """With the numbers that this host has for the user whom the workload names."""
+    if not workload.user or overrides.user[0] is not None:
+        return spec
+    uid, gid = account(workload.user, given=f"the profile runs as {workload.user}")
+    return msgspec.structs.replace(spec, uid=uid, gid=gid)
 
 
 def _check_rootfs(spec: SandboxSpec, folder: Path) -> None:

@@ -63,6 +63,8 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     stored_values: frozenset[str] = STORED_VALUES
     cwd: str
+    user: str = ""
+    """Whom `uid` and `gid` were taken from, by name."""
     uid: int | None = None
     gid: int | None = None
     hostname: str | None = None
@@ -251,6 +253,7 @@ def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
             for name in sorted(request.environment)
             if name in request.stored_values
         },
+        user=request.user,
         uid=request.uid,
         gid=request.gid,
         network=request.network,

@@ -62,6 +62,8 @@ def test_user() -> None:
     assert options.parse_user("33") == (33, 33)
     assert options.parse_user("33:44") == (33, 44)
     assert options.parse_user("root") == (0, 0)
+    names = [options.user_name(text) for text in (None, "33", "33:44", "root", "root:44")]
+    assert names == ["", "", "", "root", ""]
     for text in ("no-such-user-here", "-1", "1:x", "1:-1", "70000", "٣"):
         with pytest.raises(UsageError):
             options.parse_user(text)

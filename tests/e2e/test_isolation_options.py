@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import tempfile
 from pathlib import Path
@@ -80,6 +81,28 @@ def test_a_run_may_differ_from_its_workload(traced: Path, tmp_path: Path) -> Non
     assert "/usr" in lines
     assert (tmp_path / "scratch/x").read_text() == "x\n"
     assert (tmp_path / "scratch/x").stat().st_uid == 33
+
+
+def test_a_user_who_is_named_has_the_numbers_of_the_machine(tmp_path: Path) -> None:
+    """The profile of another machine, where packages were installed in another order."""
+    here = pwd.getpwnam("games")
+    assert here.pw_uid != here.pw_gid
+    who = ("--", "/bin/sh", "-c", "id -u; id -g")
+    harden("trace", "--name", "app", "--user", "games", *who, cwd=tmp_path)
+    profile = tmp_path / "app.profile.toml"
+    text = profile.read_text()
+    assert f'user = "games"\nuid = {here.pw_uid}\ngid = {here.pw_gid}\n' in text
+    profile.write_text(text.replace(f"uid = {here.pw_uid}\ngid = {here.pw_gid}\n", "uid = 4321\ngid = 4322\n"))
+    assert harden("run", cwd=tmp_path).stdout.split() == [str(here.pw_uid), str(here.pw_gid)]
+    assert harden("run", "--user", "33:44", cwd=tmp_path).stdout.split() == ["33", "44"]
+    verified = json.loads(harden("verify", "--json", cwd=tmp_path, status=ANY).stdout)
+    assert (verified["denials"], verified["failure"]) == ([], "")
+    profile.write_text(text.replace('user = "games"', 'user = "no-such-user"'))
+    said = harden("run", cwd=tmp_path, status=125).stderr
+    assert "the profile runs as no-such-user: no user 'no-such-user' on this host" in said
+    assert harden("run", "--user", "33", cwd=tmp_path).stdout.split() == ["33", "33"]
+    harden("trace", "--name", "number", "--user", "33", *who, cwd=tmp_path)
+    assert "\nuser =" not in (tmp_path / "number.profile.toml").read_text()
 
 
 def test_a_run_has_what_its_trace_was_given(traced: Path, tmp_path: Path) -> None:

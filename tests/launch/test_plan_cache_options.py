@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harden.kernel.account import account
 from harden.launch import accounts, fact
 from harden.launch.encode import Header
 from harden.launch.lookups import Lookups
@@ -167,6 +168,18 @@ def test_a_name_is_kept_with_the_file_it_is_from(folder: Path) -> None:
     with Lookups() as lookups:
         lookups.ask_account("passwd", "no-such-user")
     assert "no-such-user" in lookups.unknown
+
+
+def test_a_user_of_the_profile_is_kept_with_the_file_he_is_from(tmp_path: Path) -> None:
+    traced = [*COMMAND[:1], *COMMAND[3:], "trace", "--name", "sh", "--user", "daemon", "--", "/bin/sh", "-c", "id -u"]
+    subprocess.run(traced, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=True)
+    cold, warm = run(tmp_path), run(tmp_path)
+    assert (cold.warm, warm.warm) == (False, True)
+    assert cold.output == warm.output == "1\n"
+    with Lookups() as lookups:
+        assert account("daemon", given="a test") == (1, 1)
+    assert lookups.unknown == ""
+    assert {path for _, path in lookups.answers} >= {b"/etc/passwd", b"/etc/nsswitch.conf"}
 
 
 @pytest.mark.parametrize(

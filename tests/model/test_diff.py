@@ -97,6 +97,12 @@ GROWN = [
         RightKind.WORKLOAD,
         "nothing mounted at /etc any more",
     ),
+    (
+        profile(workload={"user": "redis", "uid": 102, "gid": 105}),
+        profile(workload={"user": "www-data", "uid": 102, "gid": 105}),
+        RightKind.WORKLOAD,
+        "user www-data",
+    ),
 ]
 
 
@@ -119,6 +125,10 @@ def test_growth(old, new, kind, right):
         (profile(), profile(rights={"syscalls": {"baseline": ["read", "write"], "manual": ["exit_group"]}})),
         (profile(), profile(controls={"apparmor": "required"})),
         (profile(workload={"network": "host"}), profile()),
+        (
+            profile(workload={"user": "redis", "uid": 102, "gid": 105}),
+            profile(workload={"user": "redis", "uid": 104, "gid": 111}),
+        ),
         (limited(memory="1G"), limited(memory="1G")),
         (limited(memory="1G"), limited(memory="1023M", pids=16)),
         (profile(), limited(pids=1 << 20)),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.shipped import PROGRAMS, Program, copy_for_this_machine, harden, surroundings
+from tests.shipped import PROGRAMS, Program, harden, surroundings
 from tests.vm.test_seen import LOST, this_guest
 
 EMULATED_S = 190
@@ -36,7 +37,7 @@ def services_have_run_once() -> None:
 @pytest.mark.requires("guest", "root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
 @pytest.mark.parametrize(("program", "scenario"), SCENARIOS)
 def test_a_shipped_profile_verifies_without_a_denial_in_a_guest(program: Program, scenario: str, tmp_path: Path):
-    folder = copy_for_this_machine(program, tmp_path)
+    folder = shutil.copytree(program.folder, tmp_path / program.name)
     arguments = ("-p", f"{program.name}.profile.toml", "--scenario", f"{scenario}.scenario.toml", "--json")
     with surroundings(program):
         found = json.loads(harden(program, "verify", *arguments, cwd=folder, statuses=(0, 3), timeout_s=EMULATED_S))

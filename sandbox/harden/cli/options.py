@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import pwd
 import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
 from harden.errors import UsageError
+from harden.kernel.account import MOST_ID, account
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.sandbox import Bind
@@ -24,6 +24,7 @@ __all__ = [
     "parse_redactions",
     "parse_timeout",
     "parse_user",
+    "user_name",
 ]
 
 _ALL: Final = "ALL"
@@ -121,17 +122,16 @@ def parse_user(text: str | None) -> tuple[int | None, int | None]:
     if user.isdecimal() and user.isascii():
         uid, gid = int(user), int(user)
     else:
-        try:
-            entry = pwd.getpwnam(user)
-        except KeyError:
-            raise UsageError(
-                f"--user {text!r}: no user {user!r} on this host", hint="give UID[:GID] in numbers"
-            ) from None
-        uid, gid = entry.pw_uid, entry.pw_gid
+        uid, gid = account(user, given=f"--user {text!r}")
     if colon:
         if not (group.isdecimal() and group.isascii()):
             raise UsageError(f"--user {text!r}: the group must be a number")
         gid = int(group)
-    if uid > 0xFFFE or gid > 0xFFFE:
-        raise UsageError(f"--user {text!r}: ids inside a sandbox go from 0 to 65534")
+    if uid > MOST_ID or gid > MOST_ID:
+        raise UsageError(f"--user {text!r}: ids inside a sandbox go from 0 to {MOST_ID}")
     return uid, gid
+
+
+def user_name(text: str | None) -> str:
+    """The name in a value of `--user` that is a name and no more; empty for any other."""
+    return text if text and ":" not in text and not (text.isdecimal() and text.isascii()) else ""

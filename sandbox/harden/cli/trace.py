@@ -162,6 +162,7 @@ def command(
         cwd=os.path.abspath(cwd) if cwd else "/" if isolated.rootfs else os.getcwd(),
         hostname=hostname,
         isolation=isolated,
+        user=options.user_name(user),
         uid=uid,
         gid=gid,
         timeout_s=options.parse_timeout(timeout),

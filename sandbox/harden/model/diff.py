@@ -180,10 +180,13 @@ _IDENTITY: Final = {
     "program": Risk(8, "another program gets these rights"),
     "argv": Risk(4, "other arguments can make it another program"),
     "environment_values": Risk(6, "variables such as LD_PRELOAD decide what code runs"),
+    "user": Risk(6, "another user inside owns other files"),
     "uid": Risk(6, "another user inside owns other files"),
     "gid": Risk(4, "another group inside owns other files"),
 }
 """What says who gets the rights: no change of it is smaller than before."""
+_NUMBERS_OF_USER: Final = ("uid", "gid")
+"""Each host's own, for a user who is named."""
 
 
 def _shown(value: object) -> str:
@@ -202,8 +205,9 @@ def _workload(old: Profile, new: Profile) -> Iterator[RightChange]:
     if after.network is not before.network and after.network is NetworkMode.HOST:
         risk = Risk(7, "the host's network, its loopback services included")
         yield _change(RightKind.WORKLOAD, f"network {after.network}", risk, rule="network")
+    same_name = bool(after.user) and after.user == before.user
     for rule, risk in _IDENTITY.items():
-        if getattr(after, rule) != getattr(before, rule):
+        if getattr(after, rule) != getattr(before, rule) and not (same_name and rule in _NUMBERS_OF_USER):
             yield _change(RightKind.WORKLOAD, f"{rule} {_shown(getattr(after, rule))}", risk, rule=rule)
     for bind in after.binds:
         if bind not in before.binds:

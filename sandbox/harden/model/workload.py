@@ -41,8 +41,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cwd: str
     environment: tuple[str, ...] = ()
     environment_values: dict[str, str] = {}
+    user: str = ""
+    """The user by name, where `--user` gave a name: a start takes the numbers that its host has for it."""
     uid: int | None = None
     gid: int | None = None
+    """Where there is a name, the numbers of the host that recorded."""
     network: NetworkMode = NetworkMode.NONE
     user_namespace: UserNamespaceMode = UserNamespaceMode.SHIFTED
     view: View = View.HOST
