@@ -13,7 +13,7 @@ DEMO_PACKAGES := nginx-light apache2-utils curl iproute2 uidmap util-linux
 BENCH_PACKAGES := bubblewrap crun runc firejail bpftrace linux-perf
 TEST_PACKAGES := $(DEMO_PACKAGES) libclang-rt-dev strace redis-server redis-tools sqlite3 apparmor git openssl busybox-static \
 	procps systemd crun runc bubblewrap podman secilc selinux-utils \
-	memcached libmemcached-tools postgresql docker.io
+	memcached libmemcached-tools postgresql docker.io selinux-policy-default policycoreutils setools
 VM_PACKAGES := qemu-system-x86 kmod busybox-static e2fsprogs
 
 .PHONY: help venv build demo test test-vm vm-packages test-escape bench fuzz sanitize profiles lint clean distclean build-packages demo-packages test-packages bench-packages

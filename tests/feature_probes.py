@@ -228,6 +228,13 @@ FEATURES: Final[dict[str, Feature]] = {
     "systemd-analyze": Feature(_program("systemd-analyze"), "apt-get install systemd"),
     "systemd": Feature(Path("/lib/systemd/systemd").exists, "apt-get install systemd"),
     "secilc": Feature(_program("secilc"), "apt-get install secilc"),
+    "selinux-policy": Feature(
+        lambda: all(
+            Path(path).exists()
+            for path in ("/usr/share/selinux/default/base.pp.bz2", "/usr/libexec/selinux/hll/pp", "/usr/bin/sesearch")
+        ),
+        "apt-get install selinux-policy-default policycoreutils setools",
+    ),
     "selabel": Feature(_program("selabel_lookup"), "apt-get install selinux-utils"),
     "bwrap": Feature(
         lambda: _runs("bwrap", "--ro-bind", "/", "/", "true"), "apt-get install bubblewrap; allow user namespaces"
