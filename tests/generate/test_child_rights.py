@@ -65,6 +65,20 @@ def test_the_program_itself_has_what_it_did_and_not_what_its_child_did():
     assert [rule.render() for rule in rights.all_network()] == ["connect tcp 10.0.0.1:1"]
 
 
+def test_the_program_is_known_behind_the_link_that_it_was_started_by():
+    digest = "sha256:" + "0" * 64
+    seen = two_programs()
+    seen = msgspec.structs.replace(
+        seen,
+        workload=msgspec.structs.replace(seen.workload, program="/bin/app", digest=digest),
+        executables=(ExecutableSeen(path=PROGRAM, digest=digest), ExecutableSeen(path=CHILD)),
+        files=(*seen.files, *file(PROGRAM, "exec")),
+    )
+    programs = rights_by_program(profile_of(seen), Recording.of([seen]))
+    assert (programs.program, set(programs.children)) == (PROGRAM, {CHILD})
+    assert "/srv/app/own" in files(programs.own)
+
+
 def test_what_nobody_was_seen_to_start_is_the_programs_own():
     """Nobody was seen to start it: a transition that no rule makes would leave it without its rights."""
     seen = msgspec.structs.replace(two_programs(), files=file("/srv/app/own", "read"))

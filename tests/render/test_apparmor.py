@@ -237,7 +237,7 @@ def test_children_are_profiles_of_their_own():
         run(files=(file("/usr/bin/sh", "exec"), file("/usr/bin.sh", "exec"), file("/usr/bin/a b", "exec")))
     )
     children = dict.fromkeys(("/usr/bin/sh", "/usr/bin.sh", "/usr/bin/a b"), profile.rights)
-    programs = ProgramRights(own=profile.rights, children=children)
+    programs = ProgramRights(program=PROGRAM, own=profile.rights, children=children)
     rendered = render_apparmor(profile, shipped.text("templates/apparmor.j2"), programs=programs)
     check(rendered.content)
     names = subprocess.run([*PARSER, "-N"], input=rendered.content, capture_output=True, check=True).stdout.split()

@@ -31,7 +31,7 @@ def rights_by_program(profile: Profile, recording: Recording) -> ProgramRights:
     that name, its part is the own program's.
     """
     seen = {executable.path for run in recording.runs for executable in run.executables}
-    own = {run.workload.program for run in recording.runs} | {profile.workload.program}
+    own = {profile.workload.program} | {path for run in recording.runs for path in _own_program(run)}
     executed = {
         file.path
         for run in recording.runs
@@ -40,9 +40,17 @@ def rights_by_program(profile: Profile, recording: Recording) -> ProgramRights:
     }
     started = [path for path in sorted((seen & executed) - own) if _may_execute(profile.rights, path)]
     return ProgramRights(
+        program=min(own & seen, default=profile.workload.program),
         own=_rights_of(profile.rights, [_own_part(run, frozenset(started)) for run in recording.runs]),
         children={path: _rights_of(profile.rights, [_part(run, path) for run in recording.runs]) for path in started},
     )
+
+
+def _own_program(run: Run) -> Iterator[str]:
+    """The workload's program as it was started and, behind links, the file that it is."""
+    yield run.workload.program
+    digest = run.workload.digest
+    yield from (executable.path for executable in run.executables if digest and executable.digest == digest)
 
 
 def _may_execute(rights: Rights, path: str) -> bool:

@@ -160,15 +160,14 @@ def render_apparmor(
     `library`: the abstractions and variables that may be used, each with a warning that says what it grants more;
     without it, none is.
     """
-    programs = programs or ProgramRights(own=profile.rights, children={})
+    programs = programs or ProgramRights(program=profile.workload.program, own=profile.rights, children={})
     children = programs.children
     own = apparmor_label(profile)
     warnings: list[str] = [f"{own} {_UNATTACHED}"]
     if children:
         warnings.append(_NO_TRANSITION)
     names = _child_names(sorted(children))
-    acts_as_itself = _acts_as_itself(profile.rights)
-    labels = _Label(own, names, from_text(profile.workload.program), acts_as_itself)
+    labels = _Label(own, names, from_text(programs.program), _acts_as_itself(profile.rights))
     asked = _Asked(parser, library)
     main = _body(quoted_name(own.encode()), programs.own, labels, None, asked, warnings)
     nested = [
