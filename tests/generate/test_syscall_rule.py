@@ -52,6 +52,14 @@ def test_what_a_program_reads_of_the_kernel_brings_what_it_may_do_then(read, gra
     assert rights.arguments.get("prctl") == ({Origin.BASELINE: (("PR_SET_THP_DISABLE",),)} if granted else None)
 
 
+def test_a_program_that_looks_for_name_servers_may_wait_for_one():
+    """Where it was recorded none could be reached, or one answered at once."""
+    rights = profile_of(run(files=file("/etc/resolv.conf", "read"))).rights
+    assert {"poll", "recvfrom", "ioctl"} <= set(rights.syscalls[Origin.BASELINE])
+    assert rights.arguments["ioctl"] == {Origin.BASELINE: (("FIONREAD",),)}
+    assert not profile_of(run()).rights.all_syscalls() & {"poll", "recvfrom", "ioctl"}
+
+
 def test_what_the_kernel_answers_widens_no_rule_that_takes_any_arguments():
     assert "prctl" not in profile_of(run(files=file(HUGE_PAGES, "read"), syscalls=(syscall("prctl"),))).rights.arguments
 

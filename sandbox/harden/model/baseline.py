@@ -58,7 +58,7 @@ class BaselineFiles(_Reasoned, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class BaselineAnswer(_Reasoned, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A call that depends on what a file of the kernel says: granted, with these arguments, where it was read."""
+    """A call that depends on what a file of the machine says: granted, with these arguments, where it was read."""
 
     path: str
     syscall: str
