@@ -14,7 +14,7 @@ from tests.bench.row import FEW_TURNS, Bar, Row
 from tests.bench.tracers import OURS, Tracer, others
 from tests.conftest import compile_victim
 
-__all__ = ["recording_rows"]
+__all__ = ["Workload", "recording_rows", "workloads"]
 
 SPINS, WRITES, PROCESSES = 2_000_000, 300_000, 500
 REDIS_REQUESTS, NGINX_REQUESTS = 60_000, 20_000
@@ -31,14 +31,15 @@ Workload = Callable[[Tracer | None], Measure]
 def recording_rows(folder: Path) -> list[Row]:
     """Ratios of times, and for servers the share of the untraced rate; first ours, then the others' of the same."""
     rows = [Row("recorder start to open gate", "150 ms", _attach, lambda: 0.150, Bar(1.0))]
-    for what, bar, figure in _workloads(folder):
+    for what, bar, figure in workloads(folder):
         bare = figure(None)
         rows.append(Row(f"{what}, {OURS.name}", "bare", figure(OURS), bare, bar))
         rows += [Row(f"{what}, {tracer.name}", "bare", figure(tracer), bare, turns=FEW_TURNS) for tracer in others()]
     return rows
 
 
-def _workloads(folder: Path) -> list[tuple[str, Bar, Workload]]:
+def workloads(folder: Path) -> list[tuple[str, Bar, Workload]]:
+    """What is recorded, the bar of the recorder by BPF, and how to take a figure of it."""
     spin, loops = str(compile_victim("spin", static=True)), str(compile_victim("loops", static=True))
     found = [
         ("2 M getppid", Bar(2.5), _loop(folder, SPINS, spin)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.e2e.jobs import HARDEN
 
-__all__ = ["OURS", "Tracer", "others"]
+__all__ = ["BY_NOTIFICATION", "ON_ONE_CPU", "OURS", "STRACE", "Tracer", "others"]
 
 _COUNT_BY_NUMBER = "tracepoint:raw_syscalls:sys_enter /pid == cpid/ { @[args->id] = count(); }"
 
@@ -44,16 +44,27 @@ def _bpftrace(command: Sequence[str]) -> list[str]:
     return counting([" ".join([program, *command[1:]])])
 
 
-OURS = Tracer(
-    name="recorded",
+_TRACE = (str(HARDEN), "trace", "--force", "--allow-incomplete", "--net", "host", "--name", "bench")
+
+OURS = Tracer(name="recorded", program=str(HARDEN), command=_before(*_TRACE, "--"))
+# Nothing holds a capability then that is not named, and nginx gives its folders away.
+_NOTIFY = (*_TRACE, "--backend=notify", "--cap-add", "CHOWN")
+BY_NOTIFICATION = Tracer(
+    name="user notification",
     program=str(HARDEN),
-    command=_before(
-        str(HARDEN), "trace", "--force", "--allow-incomplete", "--net", "host", "--name", "bench", "--"
-    ),
-)  # fmt: skip
+    command=_before(*_NOTIFY, "--"),
+    fewer=20,
+)
+ON_ONE_CPU = Tracer(
+    name="user notification, one CPU",
+    program=str(HARDEN),
+    command=_before(*_NOTIFY, "--one-cpu", "--"),
+    fewer=20,
+)
+STRACE = Tracer(name="strace -f", program="strace", command=_before("strace", "-f", "-o", "/dev/null"), fewer=20)
 
 _OTHERS = (
-    Tracer(name="strace -f", program="strace", command=_before("strace", "-f", "-o", "/dev/null"), fewer=20),
+    STRACE,
     Tracer(
         name="strace -f --seccomp-bpf of 2 calls",
         program="strace",
