@@ -15,6 +15,7 @@ from harden.check.profile_subject import profile_subject
 from harden.check.registry import CHECKS
 from harden.check.subject import Reach, Subject, SubjectKind
 from harden.model.arch import Arch
+from harden.model.coverage import Coverage
 from harden.model.policy import Demand
 from harden.model.profile import Profile
 from harden.render.profile_toml import render_profile
@@ -53,6 +54,31 @@ def files(**rights: str) -> Profile:
     """A profile with file rights, written `files(read="/etc/a /b", write_create="/c")`."""
     table = {path: words.replace("_", " ") for words, paths in rights.items() for path in paths.split()}
     return profile(rights={"files": {"observed": table}})
+
+
+def caps(*names: str, origin: str = "observed") -> Profile:
+    """A profile with capabilities."""
+    return profile(rights={"capabilities": {origin: list(names)}})
+
+
+def network(*rules: str, origin: str = "observed", **rights: Any) -> Profile:
+    """A profile with network rules."""
+    return profile(rights={"network": {origin: list(rules)}, **rights})
+
+
+def covered(share: float) -> tuple[Coverage, ...]:
+    """What two runs say of what was not seen."""
+    return (Coverage(kind="files", runs=2, seen=4, total=5.0, coverage=share, expected_new=1.0, last_new=2),)
+
+
+def limited(**changes: Any) -> Profile:
+    """A profile with limits of memory and processes."""
+    return profile(rights={"limits": {"observed": {"memory": "64M", "pids": 16}}}, **changes)
+
+
+def demanded(**demands: Any) -> dict[str, Any]:
+    """A policy with these demands, as what is around a subject."""
+    return {"demand": msgspec.convert(demands, Demand)}
 
 
 def subject_of(value: Profile) -> Subject:

@@ -12,34 +12,13 @@ from harden.check.case import ExportState
 from harden.check.foreign import read_foreign
 from harden.check.registry import CHECKS
 from harden.check.subject import Subject
-from harden.model.coverage import Coverage
 from harden.model.policy import Counts, Demand
 from harden.model.profile import Profile
 from harden.model.recording import Completeness
-from tests.check.cases import TODAY, calls, deny, files, hits, profile
+from tests.check.cases import TODAY, calls, caps, covered, demanded, deny, files, hits, limited, network, profile
 
 ENGINE = {"expired-waiver", "unused-waiver"}
 """Tested in test_waivers."""
-
-
-def caps(*names: str, origin: str = "observed") -> Profile:
-    return profile(rights={"capabilities": {origin: list(names)}})
-
-
-def network(*rules: str, origin: str = "observed", **rights: Any) -> Profile:
-    return profile(rights={"network": {origin: list(rules)}, **rights})
-
-
-def covered(share: float) -> tuple[Coverage, ...]:
-    return (Coverage(kind="files", runs=2, seen=4, total=5.0, coverage=share, expected_new=1.0, last_new=2),)
-
-
-def limited(**changes: Any) -> Profile:
-    return profile(rights={"limits": {"observed": {"memory": "64M", "pids": 16}}}, **changes)
-
-
-def demanded(**demands: Any) -> dict[str, Any]:
-    return {"demand": msgspec.convert(demands, Demand)}
 
 
 OPEN = profile()

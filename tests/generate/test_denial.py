@@ -9,17 +9,14 @@ import pytest
 from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.denial import denials_of
 from harden.generate.denied_file import hidden_candidates
-from harden.generate.denied_limit import Held
 from harden.generate.history import History
 from harden.model.arch import Arch
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.denial import Denial, Refusal
 from harden.model.local_merge import merge_local
-from harden.model.outcome import Usage
 from harden.model.profile import Local, LocalRemoval, LocalRights, Profile
 from harden.model.recording import CapabilityNamespace, Recording, Run
-from harden.model.resource_limit import LimitName
 from harden.model.syscall import number_of
 from tests import recordings
 from tests.recordings import PROGRAM, arguments, capability, file, run, socket, syscall
@@ -44,7 +41,6 @@ def denials(
     recorded: Run | None = RECORDED,
     on_host: tuple[str, ...] = (),
     in_force: frozenset[Control] = EVERYTHING,
-    held: Held | None = None,
 ) -> tuple[Denial, ...]:
     history = History(Recording.of([recorded]) if recorded else None)
     return denials_of(
@@ -54,7 +50,6 @@ def denials(
         history=history,
         on_host=hidden_candidates(seen, history) & frozenset(on_host),
         in_force=in_force,
-        held=held,
         log=AppArmorLog(),
     )
 
@@ -323,47 +318,3 @@ def test_recorded_arguments_are_told_apart():
     recorded = run(syscalls=(syscall("socket"),), arguments=(arguments("socket", (16, 3, 0)),))
     assert only(denials(run(), refusal("socket", values=(16, 3, 0)), recorded=recorded)).recorded is True
     assert only(denials(run(), refusal("socket", values=(16, 2, 0)), recorded=recorded)).recorded is False
-
-
-# limits
-
-LIMITED = recordings.profile_of(run(peaks={"pids": 3.0, "open_files": 9.0, "memory_cgroup_bytes": 1.0}))
-HOLDING = frozenset({Control.MEMORY, Control.PIDS, Control.RLIMITS})
-
-
-def held(*, in_force: frozenset[Control] = HOLDING, given: frozenset[LimitName] = frozenset(), **usage: int) -> Held:
-    return Held(in_force=in_force, given=given, usage=Usage(**usage))
-
-
-def test_processes_that_the_cgroup_counts_as_refused():
-    seen = run(syscalls=(syscall("clone", count=30, errors={"EAGAIN": 4}), syscall("futex", errors={"EAGAIN": 2})))
-    found = only(denials(seen, profile=LIMITED, held=held(forks_refused=4)))
-    assert (found.control, found.call, found.result, found.count) == (Control.PIDS, "clone", "EAGAIN", 4)
-    assert found.add == LocalRights(limits={LimitName.PIDS: 128})
-    assert denials(seen, profile=LIMITED, held=held(forks_refused=0)) == ()
-    assert denials(seen, profile=LIMITED, held=held(forks_refused=4, in_force=frozenset())) == ()
-
-
-def test_processes_that_were_refused_in_no_call_that_was_seen():
-    found = only(denials(run(), profile=LIMITED, held=held(forks_refused=2)))
-    assert (found.executable, found.call, found.result, found.count) == (PROGRAM, "", "EAGAIN", 2)
-
-
-def test_what_was_killed_for_want_of_memory():
-    found = only(denials(run(), profile=LIMITED, held=held(oom_kills=1)))
-    assert (found.control, found.result, found.count) == (Control.MEMORY, "SIGKILL", 1)
-    assert found.add == LocalRights(limits={LimitName.MEMORY: "128M"})
-
-
-def test_descriptors_beyond_the_limit():
-    calls = (syscall("openat", count=90, errors={"EMFILE": 3}), syscall("inotify_init1", errors={"EMFILE": 1}))
-    found = only(denials(run(syscalls=calls, peaks={"open_files": 1024.0}), profile=LIMITED, held=held()))
-    assert (found.control, found.call, found.result, found.count) == (Control.RLIMITS, "openat", "EMFILE", 3)
-    assert found.add == LocalRights(limits={LimitName.NOFILE: 2048})
-    assert denials(run(syscalls=calls, peaks={"open_files": 64.0}), profile=LIMITED, held=held()) == ()
-
-
-def test_a_limit_that_was_given_is_no_right():
-    found = only(denials(run(), profile=LIMITED, held=held(oom_kills=1, given=frozenset({LimitName.MEMORY}))))
-    assert (found.control, found.add) == (Control.MEMORY, LocalRights())
-    assert "trace it again" in found.advice
