@@ -32,6 +32,7 @@ from harden.model.recording import (
     SocketSeen,
     SyscallSeen,
 )
+from harden.model.resource_limit import PeakName
 from harden.model.syscall import name_of, number_of, numbers
 from harden.model.syscall_argument import ARGUMENT_ROWS
 from harden.model.workload import Workload
@@ -227,6 +228,9 @@ sockets = st.builds(
 )
 
 
+peaks = st.dictionaries(st.sampled_from(PeakName).map(str), st.integers(1, 1 << 20).map(float), max_size=5)
+
+
 @st.composite
 def _run(draw: st.DrawFn) -> Run:
     seen = draw(st.lists(_arguments(), max_size=5))
@@ -238,6 +242,7 @@ def _run(draw: st.DrawFn) -> Run:
         capabilities=tuple(draw(st.lists(capabilities, max_size=5))),
         files=tuple(draw(st.lists(files, max_size=12))),
         sockets=tuple(draw(st.lists(sockets, max_size=4))),
+        peaks=draw(peaks),
     )
 
 
