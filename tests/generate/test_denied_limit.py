@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.denial import denials_of
 from harden.generate.denied_limit import Held
 from harden.generate.history import History
@@ -24,7 +25,14 @@ def held(*, in_force: frozenset[Control] = HOLDING, given: frozenset[LimitName] 
 
 def denials(seen: Run, held: Held) -> tuple[Denial, ...]:
     return denials_of(
-        seen, (), profile=LIMITED, history=History(None), on_host=frozenset(), in_force=held.in_force, held=held
+        seen,
+        (),
+        profile=LIMITED,
+        history=History(None),
+        on_host=frozenset(),
+        in_force=held.in_force,
+        held=held,
+        log=AppArmorLog(),
     )
 
 
