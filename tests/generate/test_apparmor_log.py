@@ -107,6 +107,12 @@ def test_what_was_refused_when_it_was_recorded_is_none():
     assert denials(run(), record(b"/b"), recorded=recorded) != ()
 
 
+def test_huge_pages_are_no_file():
+    assert denials(run(), record(b"/", operation="file_mmap", denied="rw")) == ()
+    assert denials(run(), record(b"/", operation="open", denied="r")) != ()
+    assert denials(run(), record(b"/lib/x.so", operation="file_mmap", denied="m")) != ()
+
+
 def test_a_hostile_task_name_is_text():
     found = only(denials(run(), record(b"/a", comm=b"\x1b[2J\xff")))
     assert found.executable == "\\x1b[2J\\xff"

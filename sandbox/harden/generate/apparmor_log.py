@@ -43,6 +43,9 @@ _OF_OPERATION: Final = {
     ("truncate", "w"): FileOperation.TRUNCATE,
 }
 """AppArmor's operation and letter, where the letter alone stands for another right. Source: apparmor.d(5), audit.c."""
+_HUGE_PAGES: Final = ("file_mmap", b"/")
+"""mmap(2) with MAP_HUGETLB: AppArmor takes the pages for a file, which has no name. Who asks for them must do without
+anyhow, on every machine that has set none aside; a rule on "/" would be one on the root folder. Source: mm/mmap.c."""
 _NO_RULE: Final = (
     "no right of a profile stands for this rule of AppArmor's: `harden export --format apparmor` shows them"
 )
@@ -75,6 +78,8 @@ def logged_denials(log: AppArmorLog, files: Iterable[Denial], rights: Rights, hi
         msgspec.structs.replace(record, pid=0) for record in log.records if not record.name or record.name not in told
     )
     for record, count in sorted(counts.items()):
+        if (record.operation, record.name) == _HUGE_PAGES:
+            continue
         if record.name and history.path(to_text(record.name), "EACCES"):
             continue
         add = _rule(record, rights)
