@@ -14,10 +14,13 @@ _PR_SET_SECCOMP = 22
 _FILTER_MODE = 2
 
 
-def refuse(numbers: Sequence[int], errno: int, *, when: tuple[int, int] | None = None) -> None:
+def refuse(
+    numbers: Sequence[int], errno: int, *, when: tuple[int, int] | None = None, no_new_privs: bool = True
+) -> None:
     """From here on these system calls fail with `errno` in this process and its children; no calls: no filter.
 
-    `when`: only where that argument, counted from 0, has that value (its low half).
+    0: they succeed, and nothing is done. `when`: only where that argument, counted from 0, has that value (its low
+    half). Without `no_new_privs` only root can do it.
     """
     if not numbers:
         return
@@ -36,6 +39,7 @@ def refuse(numbers: Sequence[int], errno: int, *, when: tuple[int, int] | None =
     code = ctypes.create_string_buffer(b"".join(instructions))
     program = Program(len(instructions), ctypes.cast(code, ctypes.c_void_p).value)
     libc = ctypes.CDLL(None, use_errno=True)
-    for arguments in ((_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(program))):
+    first = ((_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),) if no_new_privs else ()
+    for arguments in (*first, (_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(program))):
         if libc.prctl(*arguments) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "prctl")

@@ -183,7 +183,7 @@ def test_set_id_bits_on_the_launcher_are_refused(place):
     become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     for mode, expected in ((0o4755, "must not be set-user-id"), (0o2755, "must not be set-user-id"), (0o755, "")):
         copy.chmod(mode)
-        ended = subprocess.run([*become, copy, "probe"], capture_output=True, text=True, check=False)
+        ended = subprocess.run([*become, copy, "probe", "0"], capture_output=True, text=True, check=False)
         assert (ended.returncode == 125) is bool(expected)
         assert expected in ended.stderr
 

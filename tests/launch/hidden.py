@@ -13,13 +13,18 @@ __all__ = ["Ended", "Hidden", "run_hidden"]
 
 
 class Hidden(msgspec.Struct, frozen=True):
-    """A system call, or one option of it, that fails with `errno`; from before the probe on, or after the plan."""
+    """A system call, or one option of it, that fails with `errno`; from before the probe on, or after the plan.
+
+    0: it succeeds, and nothing is done.
+    """
 
     number: int
     errno: int
     option: tuple[int, int] | None = None
     """Only where this argument has this value."""
     early: bool = False
+    no_new_privs: bool = True
+    """Whether the filter's maker gave up new privileges, as an ordinary user has to."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -50,7 +55,7 @@ request = msgspec.json.decode(sys.argv[1], type=Request)
 planned = plan(request.spec, probe())
 
 def start(case):
-    refuse([case.number], case.errno, when=case.option)
+    refuse([case.number], case.errno, when=case.option, no_new_privs=case.no_new_privs)
     try:
         exec_plan(plan(request.spec, probe()) if case.early else planned)
     except HardenError as error:
@@ -77,9 +82,11 @@ sys.stdout.buffer.write(msgspec.json.encode([end(case) for case in request.cases
 """
 
 
-def run_hidden(spec: SandboxSpec, cases: Sequence[Hidden], uid: int | None) -> list[Ended]:
-    """Start it once for each case, as root or as that user."""
+def run_hidden(
+    spec: SandboxSpec, cases: Sequence[Hidden], uid: int | None, *, prefix: tuple[str, ...] = ()
+) -> list[Ended]:
+    """Start it once for each case, as root or as that user; all of them after `prefix`."""
     request = msgspec.json.encode(Request(spec, tuple(cases))).decode()
-    ended = python(_CHILD, request, uid=uid, timeout_s=110)
+    ended = python(_CHILD, request, uid=uid, timeout_s=110, prefix=prefix)
     assert ended.returncode == 0, ended.stderr
     return msgspec.json.decode(ended.stdout, type=list[Ended])

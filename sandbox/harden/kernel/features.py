@@ -14,6 +14,9 @@ from harden.model.control import Control
 
 __all__ = ["Features", "Trial"]
 
+_NOT_DONE = 4000
+"""E_NOT_DONE of `_native/exec/sys.h`."""
+
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one trial: errno 0 when it worked, else the call that failed; None when it could not be tried."""
@@ -33,6 +36,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             return f"{self.call}: not tried"
         if self.errno == 0:
             return "works"
+        if self.errno == _NOT_DONE:
+            return (
+                f"{self.call}: it says that it was done, and it was not: a filter around harden answers for the kernel"
+            )
         return f"{self.call}: {errno_module.errorcode.get(self.errno, self.errno)} ({os.strerror(self.errno)})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from harden.errors import KernelError
+from harden.errors import HardenError, KernelError
 
 __all__ = ["IDS_PER_SANDBOX", "IdRange", "claim_id_range"]
 
@@ -31,6 +31,21 @@ class IdRange:
         self.lock = lock
 
 
+def _check_lock(path: str) -> None:
+    """Raises KernelError where the file can be locked once more: then flock(2) only says that it locks."""
+    again = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(again)
+    raise HardenError(
+        f'flock("{path}"): it says that it locked the file, and it did not',
+        hint="a seccomp filter around harden answers for the kernel: allow the flock system call",
+    )
+
+
 def claim_id_range() -> IdRange:
     """Claim a free range by locking its file below /run/harden; raises KernelError.
 
@@ -48,6 +63,7 @@ def claim_id_range() -> IdRange:
             except BlockingIOError:
                 os.close(lock)
                 continue
+            _check_lock(f"{_FOLDER}/{index}")
             return IdRange(first=_FIRST + index * IDS_PER_SANDBOX, count=IDS_PER_SANDBOX, lock=lock)
     except OSError as error:
         raise KernelError(

@@ -34,7 +34,7 @@ def _run(arguments: list[bytes]) -> str:
     try:
         pid = os.posix_spawn(
             f"/proc/self/fd/{program}",
-            [b"harden-exec", b"probe", *arguments],
+            [b"harden-exec", b"probe", b"%d" % os.getpid(), *arguments],
             {},
             file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)],
             setsigdef=[],
@@ -47,7 +47,15 @@ def _run(arguments: list[bytes]) -> str:
         os.close(program)
     with open(reader, "rb") as pipe:
         output = pipe.read()
-    _, status = os.waitpid(pid, 0)
+    try:
+        ended, status = os.waitpid(pid, 0)
+    except OSError as error:
+        raise KernelError("wait4(harden-exec)", error.errno or 0, hint="in a container, allow the wait4 call") from None
+    if ended != pid:
+        raise HardenError(
+            "wait4(harden-exec): it says that it was done, and it was not",
+            hint="a seccomp filter around harden answers for the kernel: allow the wait4 system call",
+        )
     if status:
         raise HardenError(
             f"harden-exec probe ended with wait status {status}", hint="run `harden doctor`; please report this"

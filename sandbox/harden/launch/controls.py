@@ -158,7 +158,7 @@ def plan_controls(spec: SandboxSpec, features: Features) -> tuple[tuple[ControlP
         demands.give_up(Control.SECCOMP, features.detail("seccomp"))
         raise ControlUnavailable(Control.SECCOMP.value, features.detail("seccomp"), hint=FIXES[Control.SECCOMP])
     if spec.seccomp is not None and demands.wanted(Control.SECCOMP):
-        demands.enforce(Control.SECCOMP, Check.SECCOMP, number=features.seccomp_filters + 2)
+        demands.enforce(Control.SECCOMP, Check.SECCOMP, number=2)
     demands.enforce(Control.RLIMITS, Check.RLIMITS, expected=rlimit_lines(rlimits_of(spec)))
     plan_limits(demands)
     handled = frozenset(NAMESPACES) | {

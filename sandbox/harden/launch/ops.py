@@ -113,6 +113,7 @@ class Check(enum.IntEnum):
     RLIMITS = 9
     LIMITS = 10
     DEVICES = 11
+    PROCESS = 12
 
 
 class Op(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,13 +7,13 @@ from harden.kernel.features import Features
 from harden.launch.controls import ControlPlan, is_enforced
 from harden.launch.filters import base_filter, notify_filter, shows_host_writable
 from harden.launch.idmaps import needs_ranges
-from harden.launch.ops import Code, Flag, Op, Stage, op
+from harden.launch.ops import Check, Code, Flag, Op, Stage, op
 from harden.launch.rlimits import rlimit_ops, rlimits_of
 from harden.launch.tree import text
 from harden.model.control import Control
 from harden.model.sandbox import AppArmorLabel, LandlockRules, SandboxSpec
 
-__all__ = ["base_filter_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops"]
+__all__ = ["base_filter_op", "exec_ops", "identity_ops", "landlock_ops", "payload_ops", "process_check"]
 
 
 def base_filter_op(spec: SandboxSpec) -> Op:
@@ -45,7 +45,7 @@ def identity_ops(spec: SandboxSpec, euid: int, egid: int) -> list[Op]:
     uid = spec.uid if spec.uid is not None else euid
     gid = spec.gid if spec.gid is not None else egid
     groups = spec.isolation.groups
-    drop_groups = (euid == 0 or needs_ranges(spec, euid, egid)) and not groups
+    drop_groups = _drops_groups(spec, euid, egid) and not groups
     return [
         op(
             Stage.PAYLOAD,
@@ -70,6 +70,32 @@ def identity_ops(spec: SandboxSpec, euid: int, egid: int) -> list[Op]:
             sentence="capabilities: cannot set them",
         ),
     ]
+
+
+def process_check(spec: SandboxSpec, euid: int, egid: int) -> Op:
+    """At the barrier: who the program is, by its maps; that it has no filter too few and no descriptor too many; and
+    that init has no rights. Groups that cannot be changed are told, and compared with nothing.
+    """
+    uid = spec.uid if spec.uid is not None else euid
+    gid = spec.gid if spec.gid is not None else egid
+    groups = " ".join(map(str, spec.isolation.groups))
+    if not groups and not _drops_groups(spec, euid, egid):
+        groups = "*"
+    return op(
+        Stage.CHECK,
+        Code.CHECK,
+        "verify user, groups, filters and descriptors",
+        strings=(b"", f"{uid} {gid} {groups}".encode(), b"", b""),
+        slots=(Check.PROCESS, 2),
+        numbers=(0,),
+        sentence="the kernel says that the program's process is not as asked",
+        hint="the program was not started; please report this with the output of `harden doctor`",
+    )
+
+
+def _drops_groups(spec: SandboxSpec, euid: int, egid: int) -> bool:
+    """Only with ranges of ids: with a single one the kernel wants setgroups(2) switched off (user_namespaces(7))."""
+    return euid == 0 or needs_ranges(spec, euid, egid)
 
 
 def landlock_ops(rules: LandlockRules) -> list[Op]:

@@ -33,7 +33,7 @@ from harden.launch.landlock_paths import resolve_rules
 from harden.launch.layers import Layer
 from harden.launch.minimal import plan_minimal_view
 from harden.launch.ops import Code, Flag, Op, Stage, op
-from harden.launch.payload import exec_ops, payload_ops
+from harden.launch.payload import exec_ops, payload_ops, process_check
 from harden.launch.rlimits import check_rlimits, rlimit_notes
 from harden.launch.rootfs import host_path, plan_rootfs_view
 from harden.launch.tree import SAFE, Tree, text
@@ -245,9 +245,10 @@ def plan(
         notes.append(f"the session keyring is shared with the host: {features.detail('session-keyring')}")
     if spec.network is NetworkMode.HOST:
         notes.append("the program uses the host's network and /sys")
+    checks = (process_check(spec, features.euid, features.egid), *(control.encode() for control in controls))
     return Plan(
         spec=spec,
-        ops=(*tree.outside, *tree.inside, *payload, *(control.encode() for control in controls)),
+        ops=(*tree.outside, *tree.inside, *payload, *checks),
         controls=controls,
         notes=tuple(notes),
         layers=tuple((layer.name, layer.point) for layer in layers),

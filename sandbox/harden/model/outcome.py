@@ -9,7 +9,7 @@ import msgspec
 from harden.model.control import Control, Enforcement
 from harden.model.resource_limit import PeakName
 
-__all__ = ["Change", "ChangeKind", "ControlState", "Enforced", "Outcome", "Usage"]
+__all__ = ["Change", "ChangeKind", "ControlState", "Enforced", "Identity", "Outcome", "Usage"]
 
 
 class ChangeKind(enum.StrEnum):
@@ -38,12 +38,22 @@ class ControlState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reason: str = ""
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ids of the program's process as they are inside; 65534 for one that is mapped to nothing."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    """Supplementary groups."""
+
+
 class Enforced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `--enforced-json` writes."""
 
     format: str = "harden-enforced/1"
     result: Enforcement
     controls: tuple[ControlState, ...]
+    identity: Identity | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -27,7 +27,7 @@ static int load(const void *instructions, size_t bytes)
 	attr.insn_cnt = (uint32_t)(bytes / 8);
 	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
 	memcpy(attr.prog_name, "harden_devices", sizeof("harden_devices"));
-	return sys_bpf(BPF_PROG_LOAD, &attr);
+	return made(sys_bpf(BPF_PROG_LOAD, &attr));
 }
 
 static int attach(int program, int cgroup)
@@ -75,7 +75,7 @@ int op_devices(const struct op *op)
 
 bool check_devices(size_t rules, struct text *value)
 {
-	uint32_t ids[MOST_PROGRAMS];
+	uint32_t ids[MOST_PROGRAMS] = { 0 };
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));

@@ -30,15 +30,22 @@ static _Noreturn void report_and_exit(void)
 	_exit(shared->error_number == ENOENT || shared->error_number == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
+/* All namespaces are joined, or none: the root of the mount namespace tells. */
 int op_join(const struct op *op)
 {
-	return setns(run.plan.header.target_fd, (int)op->n[0]) < 0 ? fail("setns") : 0;
+	uint64_t before = mount_id_of("/"), after;
+
+	if (setns(run.plan.header.target_fd, (int)op->n[0]) < 0)
+		return fail("setns");
+	after = mount_id_of("/");
+	return before && after && before != after ? 0 : (not_done(), fail("setns"));
 }
 
 _Noreturn void enter(void)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };
 	int status;
+	pid_t ended;
 	long pid;
 
 	if (run.plan.header.cgroup_fd >= 0) {
@@ -64,8 +71,10 @@ _Noreturn void enter(void)
 	}
 	if (pid == 0)
 		payload_main();
-	while (waitpid((pid_t)pid, &status, 0) < 0 && errno == EINTR)
+	while ((ended = waitpid((pid_t)pid, &status, 0)) < 0 && errno == EINTR)
 		continue;
+	if (ended != pid)
+		fail("wait4");
 	if (atomic_load(&run.shared->failed))
 		report_and_exit();
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));

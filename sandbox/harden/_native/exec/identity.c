@@ -40,6 +40,7 @@ static int map_with(const char *program, const char *ranges)
 	char words[256], pid[24], *argv[MOST_WORDS + 3];
 	struct text number = { 0 };
 	int status;
+	struct clone_args args = { .exit_signal = SIGCHLD };
 	pid_t child;
 
 	if (strlen(ranges) >= sizeof(words))
@@ -53,12 +54,12 @@ static int map_with(const char *program, const char *ranges)
 	if (status > MOST_WORDS)
 		return fail_detail("", E2BIG, "the id ranges are too many");
 	argv[2 + status] = NULL;
-	child = fork();
+	child = (pid_t)sys_clone3(&args);
 	if (child < 0)
-		return fail("fork");
+		return fail("clone3");
 	if (child == 0)
 		run_helper(argv);
-	if (waitpid(child, &status, 0) < 0)
+	if (waitpid(child, &status, 0) != child)
 		return fail("waitpid");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;

@@ -16,7 +16,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+
+/* Kept after the lock-down, beside those of the terminal: the payload's pipe. */
+enum { INIT_TO_PAYLOAD = PTY_INIT_FILES };
 
 int op_clone_init(const struct op *op)
 {
@@ -111,6 +115,7 @@ int op_clone_payload(const struct op *op)
 /* A sysfs shows the network devices of the namespace it is mounted in. */
 int op_join_network(const struct op *op)
 {
+	struct stat wanted = { 0 }, found = { 0 };
 	struct text path = { 0 };
 	int fd;
 
@@ -122,6 +127,10 @@ int op_join_network(const struct op *op)
 		return fail("openat");
 	if (setns(fd, CLONE_NEWNET) < 0)
 		return fail("setns");
+	if (fstat(fd, &wanted) < 0 || fstatat(run.proc_fd, "self/ns/net", &found, 0) < 0)
+		return fail("fstat");
+	if (wanted.st_ino != found.st_ino)
+		return not_done(), fail("setns");
 	return close(fd);
 }
 
@@ -132,18 +141,24 @@ int op_lock_down(const struct op *op)
 	struct sock_fprog filter = { .len = (unsigned short)(op->n[1] / 8),
 				     .filter = (struct sock_filter *)(uintptr_t)(run.plan.blobs + op->n[0]) };
 
-	if (write(run.to_payload[1], "T", 1) != 1)
-		return fail("write");
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return fail("prctl");
+	if (prctl(PR_GET_DUMPABLE) != 0)
+		return not_done(), fail("prctl");
 	if (syscall(SYS_capset, &header, nothing) < 0)
 		return fail("capset");
 	if (run.terminals && pty_lock_down() < 0)
 		return -1;
+	if (dup2(run.to_payload[1], INIT_TO_PAYLOAD) != INIT_TO_PAYLOAD)
+		return fail("dup2");
 	/* The payload holds its own copies; init needs none, and a reader of a pipe must not wait for init. */
-	if (sys_close_range(run.terminals ? PTY_INIT_FILES : 0, ~0U, 0) < 0)
+	if (sys_close_range(INIT_TO_PAYLOAD + 1, ~0U, 0) < 0 ||
+	    (!run.terminals && sys_close_range(0, INIT_TO_PAYLOAD - 1, 0) < 0))
 		return fail("close_range");
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0 ? fail("seccomp") : 0;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+		return fail("seccomp");
+	/* Only now: what the supervisor finds of init at the barrier is what stays. */
+	return write(INIT_TO_PAYLOAD, "T", 1) == 1 ? 0 : fail("write");
 }
 
 static _Noreturn void reap(void)
@@ -155,8 +170,10 @@ static _Noreturn void reap(void)
 
 		if (pid < 0 && errno == EINTR)
 			continue;
-		if (pid < 0)
-			_exit(EXIT_HARDEN);
+		if (pid == 0)
+			(void)not_done();
+		if (pid <= 0)
+			die("wait4");
 		if (pid != run.payload_pid)
 			continue;
 		if (WIFSTOPPED(status)) {
@@ -192,6 +209,8 @@ static void become_root_inside(void)
 		}
 	if (mapped && (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0))
 		die("setresuid");
+	if (mapped && (getuid() || geteuid() || getgid() || getegid()))
+		(void)not_done(), die("setresuid");
 	/* Changing ids cleared it; without it nobody may write the maps of the inner user namespace. */
 	if (prctl(PR_SET_DUMPABLE, 1) < 0)
 		die("prctl");
@@ -200,10 +219,13 @@ static void become_root_inside(void)
 /* With the supervisor gone there is nobody to report to: the sandbox ends too. */
 static void die_with_supervisor(void)
 {
+	int number = 0;
 	char byte;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_GET_PDEATHSIG, &number) < 0)
 		die("prctl");
+	if (number != SIGKILL)
+		(void)not_done(), die("prctl");
 	/* It may have died before that call. */
 	if (recv(run.control[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		_exit(EXIT_HARDEN);
@@ -213,12 +235,15 @@ _Noreturn void init_main(void)
 {
 	run.op = run.plan.first[STAGE_INIT];
 	wait_for_supervisor();
+	/* No flag of unshare(2): it is refused. While the table is shared, what init closes the supervisor loses. */
+	if (unshare(CLONE_FILES | 1) == 0)
+		(void)not_done(), die("unshare");
 	if (unshare(CLONE_FILES) < 0)
 		die("unshare");
 	close(run.control[0]);
 	become_root_inside();
 	die_with_supervisor();
-	if (sys_pipe2(run.to_payload, O_CLOEXEC) < 0)
+	if (sys_pipe2(run.to_payload, O_CLOEXEC) < 0 || made(run.to_payload[0]) < 0)
 		die("pipe2");
 	if (run_stage(STAGE_INIT) < 0)
 		_exit(EXIT_HARDEN);

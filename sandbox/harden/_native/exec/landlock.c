@@ -20,10 +20,12 @@ int op_landlock(const struct op *op)
 	size_t size = attr[2] ? 24 : attr[1] ? 16 : 8;
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
+	if (abi == 0)
+		abi = not_done();
 	if (abi < 0)
 		return fail("landlock_create_ruleset");
 	run.shared->landlock_abi = (uint32_t)abi;
-	run.landlock_fd = (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
+	run.landlock_fd = made(syscall(SYS_landlock_create_ruleset, attr, size, 0));
 	return run.landlock_fd < 0 ? fail("landlock_create_ruleset") : 0;
 }
 

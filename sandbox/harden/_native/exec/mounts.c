@@ -1,5 +1,6 @@
 /* Mounts, all by descriptor: pieces are made detached, kept in slots, and attached below the new root's descriptor.
  * open_tree(2), move_mount(2), mount_setattr(2), fsopen(2), openat2(2), pivot_root(2). */
+#include "filesystem.h"
 #include "pty.h"
 #include "run.h"
 #include "sys.h"
@@ -44,66 +45,18 @@ static int attach_over_root(int fd)
 		return -1;
 	result = sys_move_mount(fd, root);
 	close(root);
-	return result;
-}
-
-static int configure(int fd, const char *key, const char *value)
-{
-	return sys_fsconfig(fd, FSCONFIG_SET_STRING, key, value);
-}
-
-static int configure_number(int fd, const char *key, uint64_t number, bool octal)
-{
-	char digits[24];
-	size_t at = sizeof(digits) - 1;
-	unsigned base = octal ? 8 : 10;
-
-	digits[at] = 0;
-	do {
-		digits[--at] = (char)('0' + number % base);
-		number /= base;
-	} while (number);
-	return configure(fd, key, digits + at);
-}
-
-/* The three below record their failure themselves: each makes several calls. */
-static int open_context(const char *type)
-{
-	int context = sys_fsopen(type);
-
-	return context < 0 ? fail("fsopen") : context;
-}
-
-static int create_and_mount(int context, uint64_t attributes)
-{
-	int fd = -1;
-
-	if (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL) < 0)
-		fail("fsconfig");
-	else if ((fd = sys_fsmount(context, (unsigned)attributes)) < 0)
-		fail("fsmount");
-	close(context);
-	return fd;
-}
-
-static int make_tmpfs(uint64_t size, uint64_t mode, uint64_t attributes)
-{
-	int context = open_context("tmpfs");
-
-	if (context < 0)
-		return -1;
-	if (configure_number(context, "size", size, false) < 0 || configure_number(context, "mode", mode, true) < 0) {
-		fail("fsconfig");
-		close(context);
-		return -1;
-	}
-	return create_and_mount(context, attributes);
+	/* "/" leads to what lies below, "/.." to what is on top. */
+	return result == 0 && mount_id_of("/..") != mount_id(fd) ? not_done() : result;
 }
 
 int op_staging(const struct op *op)
 {
+	uint64_t before = mount_id_of("/");
+
 	if ((op->flags & OPF_OWN_NAMESPACE) && unshare(CLONE_NEWNS) < 0)
 		return fail("unshare");
+	if ((op->flags & OPF_OWN_NAMESPACE) && (!before || mount_id_of("/") == before))
+		return not_done(), fail("unshare");
 	if (make_private() < 0)
 		return fail("mount_setattr");
 	run.staging_fd = make_tmpfs(op->n[0], 0700, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -111,12 +64,14 @@ int op_staging(const struct op *op)
 		return -1;
 	if (attach_over_root(run.staging_fd) < 0)
 		return fail("move_mount");
-	return fchdir(run.staging_fd) < 0 ? fail("fchdir") : 0;
+	if (fchdir(run.staging_fd) < 0 || (mount_id(AT_FDCWD) != mount_id(run.staging_fd) && not_done() < 0))
+		return fail("fchdir");
+	return 0;
 }
 
 static bool is_device(int fd, uint64_t number)
 {
-	struct stat status;
+	struct stat status = { 0 };
 
 	return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == number;
 }
@@ -163,7 +118,7 @@ static int set_attributes(int fd, unsigned flags, struct mount_attr *attr)
 {
 	const uint64_t seen = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	const uint64_t wanted = attr->attr_set & seen;
-	struct statvfs status;
+	struct statvfs status = { 0 };
 
 	if (sys_mount_setattr(fd, flags, attr) < 0)
 		return fail("mount_setattr");
@@ -435,12 +390,15 @@ int op_folder(const struct op *op)
 
 int op_symlink(const struct op *op)
 {
+	struct stat status = { 0 };
 	const char *last;
 	int parent = parent_in_root(plan_string(&run.plan, op->s[1]), &last), result;
 
 	if (parent < 0)
 		return fail("mkdirat");
 	result = symlinkat(plan_string(&run.plan, op->s[0]), parent, last);
+	if (result == 0 && (fstatat(parent, last, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(status.st_mode)))
+		result = not_done();
 	if (result < 0 && errno != EEXIST)
 		fail("symlinkat");
 	else

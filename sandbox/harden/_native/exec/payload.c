@@ -20,34 +20,48 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 int op_hostname(const struct op *op)
 {
 	const char *name = plan_string(&run.plan, op->s[0]);
+	struct utsname names = { 0 };
 
-	return syscall(SYS_sethostname, name, strlen(name)) < 0 ? fail("sethostname") : 0;
+	if (syscall(SYS_sethostname, name, strlen(name)) < 0)
+		return fail("sethostname");
+	if (uname(&names) < 0)
+		return fail("uname");
+	return strncmp(names.nodename, name, sizeof(names.nodename)) == 0 ? 0 : (not_done(), fail("sethostname"));
 }
 
 int op_loopback(const struct op *op)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = made(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), result;
 
 	(void)op;
 	if (fd < 0)
 		return fail("socket");
-	if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+	result = ioctl(fd, SIOCSIFFLAGS, &request);
+	request.ifr_flags = 0;
+	if (result == 0)
+		result = ioctl(fd, SIOCGIFFLAGS, &request);
+	if (result == 0 && !(request.ifr_flags & IFF_UP))
+		result = not_done();
+	if (result < 0)
 		fail("ioctl");
-	else
-		request.ifr_flags = 0;
 	close(fd);
-	return request.ifr_flags ? -1 : 0;
+	return result;
 }
 
 int op_keyring(const struct op *op)
 {
+	long serial = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+
 	(void)op;
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? fail("keyctl") : 0;
+	if (serial == 0)
+		serial = not_done();
+	return serial < 0 ? fail("keyctl") : 0;
 }
 
 /* One byte from init; an end of file means that init failed and has said why. */
@@ -70,10 +84,16 @@ int op_wait_for_root(const struct op *op)
 	return 0;
 }
 
+/* Every mount of a copy has a number of its own. */
 int op_copy_mounts(const struct op *op)
 {
+	uint64_t before = mount_id_of("/"), after;
+
 	(void)op;
-	return unshare(CLONE_NEWNS) < 0 ? fail("unshare") : 0;
+	if (unshare(CLONE_NEWNS) < 0)
+		return fail("unshare");
+	after = mount_id_of("/");
+	return before && after && before != after ? 0 : (not_done(), fail("unshare"));
 }
 
 int op_rlimit(const struct op *op)
@@ -90,7 +110,7 @@ int op_session(const struct op *op)
 	if (run.own_session)
 		return setpgid(0, 0) < 0 ? fail("setpgid") : 0;
 	if ((op->flags & OPF_ALWAYS) || !run.terminals)
-		return setsid() < 0 ? fail("setsid") : 0;
+		return setsid() <= 0 ? fail("setsid") : 0;
 	return pty_enter((unsigned)op->n[0]);
 }
 
@@ -166,10 +186,16 @@ int op_apparmor(const struct op *op)
 
 int op_cwd(const struct op *op)
 {
-	char path[PATH_MAX];
+	const char *wanted = plan_string(&run.plan, op->s[0]);
+	struct stat there = { 0 }, here = { 0 };
+	char path[PATH_MAX] = "";
 
-	if (chdir(plan_string(&run.plan, op->s[0])) < 0)
+	if (chdir(wanted) < 0)
 		return fail("chdir");
+	if (stat(wanted, &there) < 0 || stat(".", &here) < 0)
+		return fail("stat");
+	if (!here.st_ino || here.st_ino != there.st_ino || here.st_dev != there.st_dev)
+		return not_done(), fail("chdir");
 	/* A folder outside the root has no path inside: getcwd(2) fails, or answers "(unreachable)...". */
 	if (syscall(SYS_getcwd, path, sizeof(path)) < 0)
 		return fail("getcwd");
@@ -225,7 +251,8 @@ static long execve_cookie(const char *path, char **argv, char **environment, uin
 
 int op_exec(const struct op *op)
 {
-	execve_cookie(plan_string(&run.plan, op->s[0]), run.argv, run.environment, op->n[0]);
+	if (execve_cookie(plan_string(&run.plan, op->s[0]), run.argv, run.environment, op->n[0]) == 0)
+		not_done();
 	return fail("execve");
 }
 

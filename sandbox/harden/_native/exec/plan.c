@@ -317,6 +317,15 @@ static bool passed_in_order(const struct plan *plan)
 	return true;
 }
 
+static unsigned count_checks(const struct plan *plan, uint32_t kind)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = plan->first[STAGE_CHECK]; i < plan->header.op_count; i++)
+		count += plan->ops[i].f[0] == kind;
+	return count;
+}
+
 /* The skeleton that the supervisor relies on; the order in between is the plan's. */
 static const char *check_order(const struct plan *plan)
 {
@@ -344,6 +353,8 @@ static const char *check_order(const struct plan *plan)
 	    count[OP_PIVOT] != 1 || count[OP_LOCK_DOWN] != 1 || count[OP_CLOSE_FDS] != 1 ||
 	    count[OP_JOIN])
 		return "a step that every sandbox has is missing or doubled";
+	if (count_checks(plan, CHECK_PROCESS) != 1)
+		return "the program's process is not verified once";
 	if (count[OP_NOTIFY] != (plan->header.notify_fd >= 0))
 		return "it records calls without a table, or has a table for none";
 	if (plan->header.target_fd != -1)

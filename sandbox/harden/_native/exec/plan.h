@@ -137,6 +137,7 @@ enum check_kind {
 	CHECK_RLIMITS = 9,
 	CHECK_LIMITS = 10,
 	CHECK_DEVICES = 11,
+	CHECK_PROCESS = 12, /* ids, filters and descriptors of the payload, and init: of every run, no control */
 	CHECK_KIND_COUNT,
 };
 

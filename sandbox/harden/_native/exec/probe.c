@@ -283,11 +283,12 @@ static int32_t overlay_trial(const char *path, int staging, unsigned index)
 static _Noreturn void try_paths(int count, char **paths, int namespace_fd)
 {
 	struct mount_attr private = { .propagation = 1 << 18 };
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), staging;
+	uint64_t before = mount_id_of("/");
+	int root, staging;
 
-	if (unshare(CLONE_NEWNS) < 0)
+	/* What comes is for the copy: on the host it would cover everything. */
+	if (unshare(CLONE_NEWNS) < 0 || !before || mount_id_of("/") == before)
 		_exit(1);
-	close(root);
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (sys_mount_setattr(root, AT_RECURSIVE, &private) < 0 || (staging = tmpfs()) < 0 || !over_root(staging))
 		_exit(1);
@@ -303,6 +304,7 @@ static _Noreturn void try_paths(int count, char **paths, int namespace_fd)
 static void try_namespaces(int count, char **paths)
 {
 	struct clone_args args = { .flags = ALL_NAMESPACES, .exit_signal = SIGCHLD };
+	struct clone_args fork = { .exit_signal = SIGCHLD };
 	int down[2], up[2], status, namespace_fd;
 	pid_t child;
 	char byte;
@@ -322,7 +324,7 @@ static void try_namespaces(int count, char **paths)
 		errno = 0;
 	if (geteuid() == 0 && count) {
 		namespace_fd = process_folder(child, "/ns/user");
-		pid_t tester = fork();
+		pid_t tester = (pid_t)sys_clone3(&fork);
 
 		if (tester == 0)
 			try_paths(count, paths, namespace_fd);
@@ -386,9 +388,19 @@ static void print_results(int count)
 
 int probe_main(int argc, char **argv)
 {
-	int first = argc > 2 && argv[2][0] == '+' ? 3 : 2, pidfd, cgroup;
+	int first = argc > 3 && argv[3][0] == '+' ? 4 : 3, pidfd, cgroup;
 	int count = argc - first < MAX_PATHS ? argc - first : MAX_PATHS;
+	struct text self = { 0 };
 
+	/* Who starts a probe gives its own number: it must not have become the probe itself. */
+	text_number(&self, getpid());
+	if (argc < 3 || strcmp(argv[2], text_string(&self)) == 0) {
+		self = (struct text){ 0 };
+		text_add(&self, "harden: clone: it says that it was done, and it was not: a filter around harden answers "
+				"for the kernel\nhint: in a container, allow the clone3 and clone system calls\n");
+		text_write(&self, STDERR_FILENO);
+		return EXIT_HARDEN;
+	}
 	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (results == MAP_FAILED)
 		return EXIT_HARDEN;
@@ -398,8 +410,8 @@ int probe_main(int argc, char **argv)
 		results->idmap[i] = results->overlay[i] = -1;
 	try_namespaces(count, argv + first);
 	try_each_namespace();
-	if (first == 3) {
-		cgroup = open(argv[2] + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (first == 4) {
+		cgroup = open(argv[3] + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		note(INTO_CGROUP, "clone3", cgroup >= 0 && try_clone(0, cgroup));
 		note(DEVICES, "bpf", cgroup >= 0 && devices_try(cgroup));
 	}

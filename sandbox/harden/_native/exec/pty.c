@@ -37,7 +37,7 @@ static int open_pair(int devpts, int *master)
 		return fail("openat");
 	if (ioctl(*master, TIOCSPTLCK, &unlocked) < 0)
 		return fail("ioctl");
-	run.slave_fd = ioctl(*master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	run.slave_fd = made(ioctl(*master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
 	return run.slave_fd < 0 ? fail("ioctl") : 0;
 }
 
@@ -47,7 +47,7 @@ int pty_make(int devpts)
 
 	if (open_pair(devpts, &master) < 0)
 		return -1;
-	if (setsid() < 0)
+	if (setsid() <= 0)
 		return fail("setsid");
 	if (ioctl(run.slave_fd, TIOCSCTTY, 0) < 0)
 		return fail("ioctl");
@@ -72,7 +72,7 @@ int pty_lock_down(void)
 	sigset_t wanted;
 
 	/* Both are above 2, where the standard streams are. */
-	if (dup2(run.slave_fd, INIT_SLAVE) < 0 || dup2(run.stops_fd, INIT_STOPS) < 0)
+	if (dup2(run.slave_fd, INIT_SLAVE) != INIT_SLAVE || dup2(run.stops_fd, INIT_STOPS) != INIT_STOPS)
 		return fail("dup2");
 	if (sigaction(SIGUSR1, &action, NULL) < 0 || sigaction(SIGUSR2, &action, NULL) < 0)
 		return fail("rt_sigaction");
@@ -116,12 +116,12 @@ int pty_enter(unsigned uid)
 		return -1;
 	if (fchown(fd, uid, (gid_t)-1) < 0)
 		return fail("fchown");
-	if (setpgid(0, 0) < 0)
+	if (setpgid(0, 0) < 0 || (getpgrp() != getpid() && not_done() < 0))
 		return fail("setpgid");
 	if (run.attended && tcsetpgrp(fd, getpid()) < 0)
 		return fail("tcsetpgrp");
 	for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
-		if ((run.terminals >> stream & 1) && dup2(fd, stream) < 0)
+		if ((run.terminals >> stream & 1) && dup2(fd, stream) != stream)
 			return fail("dup2");
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "readback.h"
 
 #include "limit.h"
+#include "process_check.h"
 #include "run.h"
 #include "sys.h"
 
@@ -14,6 +15,7 @@ static const char *const NAMESPACES[] = { "user", "mnt", "pid", "net", "ipc", "u
 enum { NAMESPACE_COUNT = sizeof(NAMESPACES) / sizeof(*NAMESPACES) };
 
 static ino_t own_namespaces[NAMESPACE_COUNT];
+static int64_t own_filters;
 static dev_t own_root_device;
 static ino_t own_root_inode;
 
@@ -32,21 +34,6 @@ static ino_t namespace_of(int folder, const char *name)
 	return fstatat(folder, text_string(&path), &status, 0) < 0 ? 0 : status.st_ino;
 }
 
-bool readback_remember(void)
-{
-	int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct stat status;
-
-	if (folder < 0 || stat("/", &status) < 0)
-		return false;
-	own_root_device = status.st_dev;
-	own_root_inode = status.st_ino;
-	for (unsigned i = 0; i < NAMESPACE_COUNT; i++)
-		own_namespaces[i] = namespace_of(folder, NAMESPACES[i]);
-	close(folder);
-	return true;
-}
-
 static bool read_all(const char *name, char *out, size_t size)
 {
 	int fd = openat(process.folder, name, O_RDONLY | O_CLOEXEC);
@@ -62,39 +49,37 @@ static bool read_all(const char *name, char *out, size_t size)
 	return got >= 0;
 }
 
-/* The value of one line of /proc/PID/status, without the white space around it. */
-static bool status_line(const char *name, char *out, size_t size)
+bool readback_remember(void)
 {
-	size_t name_length = strlen(name);
+	int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat status;
 
-	for (const char *line = process.status; line && *line;) {
-		const char *end = strchr(line, '\n');
-
-		if (strncmp(line, name, name_length) == 0 && line[name_length] == ':') {
-			line += name_length + 1;
-			line += strspn(line, " \t");
-			name_length = strcspn(line, "\n");
-			if (name_length >= size)
-				return false;
-			memcpy(out, line, name_length);
-			out[name_length] = 0;
-			return true;
-		}
-		line = end ? end + 1 : NULL;
-	}
-	return false;
+	if (folder < 0 || stat("/", &status) < 0)
+		return false;
+	process.folder = folder;
+	if (!read_all("status", process.status, sizeof(process.status)))
+		return false;
+	own_filters = status_number(process.status, "Seccomp_filters");
+	own_root_device = status.st_dev;
+	own_root_inode = status.st_ino;
+	for (unsigned i = 0; i < NAMESPACE_COUNT; i++)
+		own_namespaces[i] = namespace_of(folder, NAMESPACES[i]);
+	close(folder);
+	return true;
 }
 
 static bool check_status(const char *name, const char *expected, struct text *value)
 {
-	char found[64];
-	bool known = status_line(name, found, sizeof(found));
+	const char *found = status_value(process.status, name);
+	size_t length = found ? strcspn(found, "\n") : 0;
 
 	text_add(value, value->length ? ", " : "");
 	text_add(value, name);
 	text_add(value, " ");
-	text_add(value, known ? found : "unknown");
-	return known && strcmp(found, expected) == 0;
+	text_add(value, found ? "" : "unknown");
+	for (size_t i = 0; i < length; i++)
+		text_add(value, (char[]){ found[i], 0 });
+	return found && strlen(expected) == length && strncmp(found, expected, length) == 0;
 }
 
 static bool check_namespace(const char *name, struct text *value)
@@ -118,7 +103,7 @@ static bool check_seccomp(uint64_t filters, struct text *value)
 {
 	struct text expected = { 0 };
 
-	text_number(&expected, (int64_t)filters);
+	text_number(&expected, own_filters + (int64_t)filters);
 	if (!check_status("Seccomp", "2", value))
 		return false;
 	return check_status("Seccomp_filters", text_string(&expected), value);
@@ -240,6 +225,53 @@ static bool check_process_limits(const char *expected, struct text *value)
 	return read_all("limits", limits, sizeof(limits)) && check_rlimits(expected, limits, value);
 }
 
+/* How many filters the payload loads: all of them are in force, whoever else has loaded some before. */
+static int64_t loaded_filters(void)
+{
+	int64_t count = 0;
+
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
+		count += run.plan.ops[i].code == OP_SECCOMP || run.plan.ops[i].code == OP_NOTIFY;
+	return count;
+}
+
+static bool read_status_of_init(char *out, size_t size)
+{
+	struct text path = { 0 };
+	int payload = process.folder;
+	bool read;
+
+	text_add(&path, "/proc/");
+	text_number(&path, run.init_pid);
+	process.folder = open(text_string(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	read = process.folder >= 0 && read_all("status", out, size);
+	close(process.folder);
+	process.folder = payload;
+	return read;
+}
+
+/* What no control is named for: who the program is, that it has nothing of harden's, and that init has no rights. */
+static bool check_process(const struct op *op, struct text *identity)
+{
+	char uid_map[4096], gid_map[4096], init[8192];
+	bool shared = namespace_of(process.folder, "user") == own_namespaces[0];
+	struct shown shown = { process.status, shared ? "" : uid_map, shared ? "" : gid_map };
+	struct text problem = { 0 };
+
+	if (!read_all("uid_map", uid_map, sizeof(uid_map)) || !read_all("gid_map", gid_map, sizeof(gid_map)) ||
+	    !read_status_of_init(init, sizeof(init)))
+		return fail("open") == 0;
+	if (!check_identity(plan_string(&run.plan, op->s[1]), &shown, identity))
+		text_add(&problem, text_string(identity));
+	else if (status_number(process.status, "Seccomp_filters") != own_filters + loaded_filters())
+		text_add(&problem, "seccomp: a filter of the sandbox is missing");
+	else if (!check_descriptors(process.folder, &problem) || !check_init(init, own_filters, &problem))
+		text_add(&problem, "");
+	else
+		return true;
+	return fail_detail("", 0, text_string(&problem)) == 0;
+}
+
 static bool check_one(const struct op *op, struct text *value)
 {
 	const char *expected = plan_string(&run.plan, op->s[1]);
@@ -297,6 +329,8 @@ static const char *result(void)
 	for (uint32_t i = run.plan.first[STAGE_CHECK]; i < run.plan.first[STAGE_COUNT]; i++) {
 		unsigned enforcement = run.plan.ops[i].f[1];
 
+		if (run.plan.ops[i].f[0] == CHECK_PROCESS)
+			continue;
 		lowest = enforcement < lowest ? enforcement : lowest;
 		highest = enforcement > highest ? enforcement : highest;
 	}
@@ -307,7 +341,7 @@ static const char *result(void)
 
 bool readback(pid_t pid, struct text *document)
 {
-	struct text path = { 0 };
+	struct text path = { 0 }, identity = { 0 };
 	bool first = true;
 
 	text_add(&path, "/proc/");
@@ -324,6 +358,11 @@ bool readback(pid_t pid, struct text *document)
 		struct text value = { 0 };
 
 		run.op = i;
+		if (run.plan.ops[i].f[0] == CHECK_PROCESS) {
+			if (!check_process(&run.plan.ops[i], &identity))
+				return false;
+			continue;
+		}
 		if (!check_one(&run.plan.ops[i], &value)) {
 			fail_detail("", 0, text_string(&value));
 			return false;
@@ -331,7 +370,9 @@ bool readback(pid_t pid, struct text *document)
 		add_control(document, &run.plan.ops[i], &value, first);
 		first = false;
 	}
-	text_add(document, "]}");
+	text_add(document, "],\"identity\":");
+	text_add(document, text_string(&identity));
+	text_add(document, "}");
 	close(process.folder);
 	if (document->overflow)
 		fail_detail("", 0, "the report is too long");

@@ -83,6 +83,7 @@ int run_stage(enum stage stage);
 
 /* The number of the mount that `fd` lies on; 0 where the kernel does not say. */
 uint64_t mount_id(int fd);
+uint64_t mount_id_of(const char *folder);
 
 int slot_take(uint32_t slot);
 int slot_get(uint32_t slot);

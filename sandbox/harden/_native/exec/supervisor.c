@@ -8,6 +8,7 @@
 #include "run.h"
 #include "sys.h"
 #include "terminal.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +20,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define PIDFD_TO_GROUP (1U << 2) /* PIDFD_SIGNAL_PROCESS_GROUP, newer than some distributions' headers */
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof(*(array)))
@@ -43,18 +43,11 @@ static struct {
 	bool lifeline_lost;
 	bool gate_closed;
 	bool init_gone;
+	bool blind; /* what happens cannot be watched any more */
 	int init_status;
 	uint64_t deadline_ms;
 	int32_t pieces[PLAN_MAX_SLOTS];
 } state;
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Init's death ends the pid namespace; cgroup.kill also reaches helpers beside it and needs no namespace. */
 static void kill_all(void)
@@ -63,9 +56,17 @@ static void kill_all(void)
 		return;
 	state.killed = true;
 	cgroup_kill();
-	/* Where only that call is refused: init is our unreaped child, so the number is its own. */
-	if (run.init_pidfd >= 0 && sys_pidfd_send_signal(run.init_pidfd, SIGKILL) < 0 && errno != ESRCH && !state.init_gone)
+	/* Init is our unreaped child, so the number is its own. */
+	if (run.init_pid > 0 && !state.init_gone)
 		kill(run.init_pid, SIGKILL);
+}
+
+/* A call without which nothing can be waited for: not once more and again, but the end, named. */
+static void cannot_watch(const char *call)
+{
+	fail(call);
+	state.blind = true;
+	kill_all();
 }
 
 static void open_gate(void)
@@ -97,7 +98,7 @@ static void begin_tracing(pid_t payload)
 	if (state.payload_pidfd < 0) {
 		fail("pidfd_open");
 		kill_all();
-	} else if (ptrace(PTRACE_SEIZE, payload, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC) < 0) {
+	} else if (seize(payload) < 0) {
 		fail("ptrace");
 		kill_all();
 	} else {
@@ -117,7 +118,7 @@ static void take_terminal(const struct cmsghdr *header)
 }
 
 /* The payload stands at the gate. Its number outside comes from the kernel, with the packet. */
-static void payload_ready(void)
+static void payload_ready(short events)
 {
 	char byte, ancillary[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 	struct iovec part = { &byte, 1 };
@@ -127,16 +128,25 @@ static void payload_ready(void)
 	struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
 	struct ucred sender;
 
-	if (!header || header->cmsg_type != SCM_CREDENTIALS || state.phase != STARTING)
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
+	/* An end of file is one only where the other end is gone, as its process is then. */
+	if (got == 0 && !(events & POLLHUP))
+		got = not_done();
+	if (got < 0)
+		cannot_watch("recvmsg");
+	if (got != 1 || state.phase != STARTING)
+		return;
+	if (!header || header->cmsg_type != SCM_CREDENTIALS) {
+		not_done();
+		cannot_watch("setsockopt");
+		return;
+	}
 	memcpy(&sender, CMSG_DATA(header), sizeof(sender));
 	if (byte == PACKET_TERMINAL) {
 		take_terminal(CMSG_NXTHDR(&message, header));
 		return;
 	}
-	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
-		if (run.plan.ops[i].code == OP_GATE)
-			run.op = i;
 	drop_pieces();
 	begin_tracing(sender.pid);
 	if (!state.traced)
@@ -177,7 +187,9 @@ static void payload_stopped(int status)
 			return;
 		}
 		/* One that was killed meanwhile cannot be detached and stays ours to reap, too. */
-		state.traced = ptrace(PTRACE_DETACH, state.payload, NULL, 0) < 0;
+		state.traced = release(state.payload) < 0;
+		if (state.traced && errno == E_NOT_DONE)
+			cannot_watch("ptrace");
 		return;
 	}
 	/* A signal that arrived before the program: it gets it. */
@@ -186,16 +198,27 @@ static void payload_stopped(int status)
 
 static void children_changed(void)
 {
+	pid_t of_payload = 0, of_init = 0;
+	bool changed = false;
 	int status;
 
-	while (state.traced && waitpid(state.payload, &status, WNOHANG | __WALL) == state.payload) {
+	while (state.traced && !state.blind &&
+	       (of_payload = waitpid(state.payload, &status, WNOHANG | __WALL)) == state.payload) {
+		changed = true;
 		if (WIFSTOPPED(status))
 			payload_stopped(status);
 		else
 			state.traced = false;
 	}
-	if (!state.init_gone && waitpid(run.init_pid, &state.init_status, WNOHANG) == run.init_pid)
-		state.init_gone = true;
+	if (!state.init_gone && !state.blind)
+		of_init = waitpid(run.init_pid, &state.init_status, WNOHANG);
+	if (of_init == run.init_pid)
+		state.init_gone = changed = true;
+	/* ECHILD: a payload that ended, and was reaped, before it was detached. */
+	if (of_init < 0 || (of_payload < 0 && errno != ECHILD))
+		cannot_watch("wait4");
+	else if (!changed && has_changed(run.init_pid, state.traced ? state.payload : 0))
+		not_done(), cannot_watch("wait4");
 	if (notify_died())
 		kill_all();
 }
@@ -214,8 +237,13 @@ static void pass_on(int number, bool from_key)
 static void signal_arrived(void)
 {
 	struct signalfd_siginfo info;
+	ssize_t got = read(state.signals, &info, sizeof(info));
 
-	if (read(state.signals, &info, sizeof(info)) != sizeof(info))
+	if (got == 0)
+		got = not_done();
+	if (got < 0 && errno != EAGAIN && errno != EINTR)
+		cannot_watch("read");
+	if (got != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGCHLD) {
 		children_changed();
@@ -284,9 +312,33 @@ static void payload_suspended(void)
 	pass_on(SIGCONT, true);
 }
 
+static bool wait_for_event(struct pollfd *files, nfds_t count)
+{
+	int wait = wait_ms();
+	uint64_t since = wait > 0 ? now_ms() : 0;
+	int ready = poll(files, count, wait);
+
+	if (ready == 0 && came_early(wait, since))
+		ready = not_done();
+	if (ready < 0 && errno != EINTR)
+		cannot_watch("poll");
+	return ready >= 0;
+}
+
+/* Killed, but not seen to end: the traced payload first, for which init waits. */
+static void reap_all(void)
+{
+	int status;
+
+	while (state.traced && waitpid(state.payload, &status, __WALL) == state.payload)
+		state.traced = WIFSTOPPED(status);
+	if (waitpid(run.init_pid, &state.init_status, __WALL) == run.init_pid)
+		state.init_gone = true;
+}
+
 static void watch(void)
 {
-	while (!state.init_gone) {
+	while (!state.init_gone && !state.blind) {
 		struct pollfd files[] = {
 			{ .fd = state.signals, .events = POLLIN },
 			{ .fd = state.phase == STARTING ? run.control[0] : -1, .events = POLLIN },
@@ -299,10 +351,12 @@ static void watch(void)
 		};
 
 		terminal_poll(files + TERMINAL_AT);
-		if (poll(files, ARRAY_LENGTH(files), wait_ms()) < 0)
+		if (!wait_for_event(files, ARRAY_LENGTH(files)))
 			continue;
 		if (files[1].revents & POLLIN)
-			payload_ready();
+			payload_ready(files[1].revents);
+		if (files[1].revents & POLLNVAL)
+			cannot_watch("poll");
 		if (files[2].revents)
 			gate_answered();
 		if (files[3].revents || files[5].revents) {
@@ -315,6 +369,8 @@ static void watch(void)
 		if (files[4].revents)
 			payload_suspended();
 	}
+	if (state.blind)
+		reap_all();
 }
 
 static int exit_status(bool failed, bool ended)
@@ -382,7 +438,7 @@ static void share_session(void)
 static void prepare(void)
 {
 	struct rlimit files;
-	sigset_t set, blocked;
+	sigset_t set, blocked, now;
 	int on = 1;
 
 	sigemptyset(&set);
@@ -400,16 +456,21 @@ static void prepare(void)
 	/* Who blocks them may change a terminal from the background, and is not stopped when a read comes too late. */
 	sigaddset(&blocked, SIGTTOU);
 	sigaddset(&blocked, SIGTTIN);
-	if (sigprocmask(SIG_BLOCK, &blocked, &run.original_mask) < 0)
+	sigemptyset(&now);
+	if (sigprocmask(SIG_BLOCK, &blocked, &run.original_mask) < 0 || sigprocmask(SIG_BLOCK, NULL, &now) < 0)
 		give_up("rt_sigprocmask");
-	state.signals = sys_signalfd(&set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sigismember(&now, SIGCHLD) != 1) {
+		not_done();
+		give_up("rt_sigprocmask");
+	}
+	state.signals = made(sys_signalfd(&set, SFD_CLOEXEC | SFD_NONBLOCK));
 	if (state.signals < 0)
 		give_up("signalfd");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.control) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, run.control) < 0 || run.control[0] < 0)
 		give_up("socketpair");
 	if (setsockopt(run.control[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		give_up("setsockopt");
-	run.stops_fd = run.terminals ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	run.stops_fd = run.terminals ? made(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) : -1;
 	if (run.terminals && run.stops_fd < 0)
 		give_up("eventfd2");
 	if (sys_prlimit(RLIMIT_NOFILE, NULL, &run.original_files) < 0)
@@ -447,6 +508,9 @@ _Noreturn void supervise(void)
 		fail("send");
 		kill_all();
 	}
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
+		if (run.plan.ops[i].code == OP_GATE)
+			run.op = i;
 	/* From here on the table is shared no more with anybody who may write to our end. */
 	watch();
 	finish();

@@ -2,6 +2,7 @@
 #ifndef HARDEN_SYS_H
 #define HARDEN_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/mount.h>
@@ -18,20 +19,43 @@
 
 #define KERNEL_SIGSET 8 /* bytes of a set of signals, of which a sigset_t is longer */
 
+/* No errno of the kernel: a call said that it was done, and it was not. A seccomp filter around harden can answer so. */
+#define E_NOT_DONE 4000
+
+static inline int not_done(void)
+{
+	errno = E_NOT_DONE;
+	return -1;
+}
+
+/* A new descriptor is above the standard streams, which are all open from the start. */
+static inline int made(long fd)
+{
+	return fd >= 0 && fd <= STDERR_FILENO ? not_done() : (int)fd;
+}
+
 #ifndef LANDLOCK_SCOPE_SIGNAL
 struct harden_landlock_ruleset {
 	uint64_t handled_access_fs, handled_access_net, scoped;
 };
 #endif
 
+/* The kernel writes the child's number into the child's own memory: where it did not, there is no child, and who goes
+ * on as one would do to this process, and to the host, what is meant for a sandbox. */
 static inline long sys_clone3(struct clone_args *args)
 {
-	return syscall(SYS_clone3, args, sizeof(*args));
+	volatile pid_t child = 0;
+	long pid;
+
+	args->flags |= CLONE_CHILD_SETTID;
+	args->child_tid = (uint64_t)(uintptr_t)&child;
+	pid = syscall(SYS_clone3, args, sizeof(*args));
+	return pid == 0 && child == 0 ? not_done() : pid;
 }
 
 static inline int sys_open_tree(int dirfd, const char *path, unsigned flags)
 {
-	return (int)syscall(SYS_open_tree, dirfd, path, flags);
+	return made(syscall(SYS_open_tree, dirfd, path, flags));
 }
 
 /* Both ends are descriptors: nothing is looked up by name. */
@@ -49,12 +73,12 @@ static inline int sys_openat2(int dirfd, const char *path, uint64_t flags, uint6
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = resolve };
 
-	return (int)syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	return made(syscall(SYS_openat2, dirfd, path, &how, sizeof(how)));
 }
 
 static inline int sys_fsopen(const char *type)
 {
-	return (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+	return made(syscall(SYS_fsopen, type, FSOPEN_CLOEXEC));
 }
 
 static inline int sys_fsconfig(int fd, unsigned command, const char *key, const char *value)
@@ -64,7 +88,7 @@ static inline int sys_fsconfig(int fd, unsigned command, const char *key, const 
 
 static inline int sys_fsmount(int fd, unsigned attributes)
 {
-	return (int)syscall(SYS_fsmount, fd, FSMOUNT_CLOEXEC, attributes);
+	return made(syscall(SYS_fsmount, fd, FSMOUNT_CLOEXEC, attributes));
 }
 
 static inline int sys_pivot_root(const char *new_root, const char *put_old)
@@ -101,7 +125,7 @@ static inline int sys_statx(int fd, unsigned mask, struct statx *status)
 
 static inline int sys_pidfd_open(pid_t pid)
 {
-	return (int)syscall(SYS_pidfd_open, pid, 0);
+	return made(syscall(SYS_pidfd_open, pid, 0));
 }
 
 static inline int sys_pidfd_send_signal(int pidfd, int number)

@@ -1,0 +1,47 @@
+#include "waiting.h"
+
+#include "sys.h"
+
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+
+uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool came_early(int wait_ms, uint64_t since)
+{
+	return wait_ms < 0 || now_ms() + 1 < since + (uint64_t)wait_ms;
+}
+
+static bool one_has_changed(pid_t pid)
+{
+	siginfo_t found = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &found, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 && found.si_pid;
+}
+
+bool has_changed(pid_t init, pid_t payload)
+{
+	return one_has_changed(init) || (payload && one_has_changed(payload));
+}
+
+int seize(pid_t pid)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC) < 0)
+		return -1;
+	/* Who is traced already cannot be traced once more. */
+	return ptrace(PTRACE_SEIZE, pid, NULL, 0) == 0 ? not_done() : 0;
+}
+
+int release(pid_t pid)
+{
+	if (ptrace(PTRACE_DETACH, pid, NULL, 0) < 0)
+		return -1;
+	return ptrace(PTRACE_DETACH, pid, NULL, 0) == 0 ? not_done() : 0;
+}
