@@ -74,3 +74,43 @@ def test_an_unforeseen_problem_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 125
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("harden: ")
+
+
+UNWRITABLE = ["2>/dev/full", "2>&-", ">/dev/full 2>/dev/full", ">&- 2>&-", "2>/dev/full </dev/full"]
+
+
+@pytest.mark.parametrize("streams", UNWRITABLE)
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("run -p none.profile.toml", 125),
+        ("run --no-such-option", 125),
+        ("trace -- /no/such/program", 127),
+        ("trace -- /etc/passwd", 126),
+        ("check none.profile.toml", 2),
+        ("diff none.profile.toml none.profile.toml", 2),
+        ("show none.recording.json", 125),
+    ],
+)
+def test_the_status_is_right_where_nothing_can_be_said(command: str, status: int, streams: str, tmp_path: Path) -> None:
+    done = subprocess.run(["sh", "-c", f"{HARDEN} {command} {streams}"], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+
+
+@pytest.mark.parametrize(("command", "status"), [("--help", 125), ("check --help", 2), ("doctor --help", 125)])
+def test_a_result_that_cannot_be_written_is_no_success(command: str, status: int, tmp_path: Path) -> None:
+    line = f"{HARDEN} {command} >/dev/full"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("harden: ")
+    assert line.endswith("No space left on device")
+
+
+@pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
+@pytest.mark.parametrize("streams", ["2>/dev/full", "2>&-"])
+def test_a_program_runs_where_harden_can_say_nothing(streams: str, tmp_path: Path) -> None:
+    for command in ("trace --name app -- /bin/sh -c 'echo out; exit 7'", "run", "run", "run --env A=1"):
+        line = f"{HARDEN} {command} {streams}"
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (7, "out\n"), command

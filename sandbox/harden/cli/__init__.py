@@ -13,7 +13,7 @@ import click
 
 from harden import __version__
 from harden.cli import output
-from harden.errors import HardenError, UsageError
+from harden.errors import HardenError, UnusableInput, UsageError
 from harden.launch.process import fill_standard_streams
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "show what this host can enforce and record",
 }
 """Every command with its one line of help; `harden.cli.NAME.command` is loaded only when it is called."""
+
+
+_BROKEN_PIPE: Final = 141
 
 
 class _Commands(click.Group):
@@ -70,29 +73,49 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status; 125 for anything that harden itself cannot do."""
+    status = _status(argv)
+    problem = output.settle()
+    if isinstance(problem, BrokenPipeError):
+        status = _BROKEN_PIPE
+    elif problem is not None:
+        error = HardenError(f"cannot write the result: {problem.strerror}")
+        output.error(error)
+        status = _of_command(argv, error)
+    sys.exit(status)
+
+
+def _of_command(argv: Sequence[str] | None, error: HardenError) -> int:
+    """`check` and `diff` say 1 for what they found, and 2 for everything that kept them from it."""
+    words = sys.argv[1:] if argv is None else argv
+    return UnusableInput.exit_status if words[:1] in (["check"], ["diff"]) else error.exit_status
+
+
+def _status(argv: Sequence[str] | None) -> int:
     try:
         fill_standard_streams()
+        output.open_streams()
         # Where the caller ignores it, the kernel would reap harden's own children (wait(2)).
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        sys.exit(_run(argv))
+        return _run(argv)
     except HardenError as problem:
         output.error(problem)
-        sys.exit(problem.exit_status)
+        return problem.exit_status
     except click.exceptions.Abort:
         output.error(HardenError("interrupted"))
-        sys.exit(130)
+        return 130
     except click.UsageError as problem:
         where = f"harden {problem.ctx.info_name}" if problem.ctx and problem.ctx.parent else "harden"
         output.error(UsageError(problem.format_message(), hint=f"see `{where} --help`"))
-        sys.exit(UsageError.exit_status)
+        return UsageError.exit_status
     except BrokenPipeError:
         output.silence_broken_pipe()
-        sys.exit(141)
+        return _BROKEN_PIPE
     except Exception as problem:
         if os.environ.get("HARDEN_DEBUG"):
             raise
-        output.error(_bug(problem))
-        sys.exit(HardenError.exit_status)
+        error = _bug(problem)
+        output.error(error)
+        return _of_command(argv, error) if isinstance(problem, OSError) else error.exit_status
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -101,7 +124,6 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.exceptions.NoArgsIsHelpError as problem:
         output.line_by_line(problem.ctx.get_help() if problem.ctx else problem.format_message())
         status = 0
-    sys.stdout.flush()
     return status if isinstance(status, int) else 0
 
 

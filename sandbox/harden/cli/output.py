@@ -6,11 +6,24 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from harden.errors import HardenError
 
-__all__ = ["bytes_out", "error", "json_out", "line", "line_by_line", "note", "note_line", "printable", "table"]
+__all__ = [
+    "bytes_out",
+    "error",
+    "json_out",
+    "line",
+    "line_by_line",
+    "note",
+    "note_line",
+    "open_streams",
+    "printable",
+    "settle",
+    "silence_broken_pipe",
+    "table",
+]
 
 
 def line(text: str = "") -> None:
@@ -26,7 +39,7 @@ def line_by_line(text: str) -> None:
 
 def note(text: str) -> None:
     """One line about what harden does or found, on stderr, so that a program's own output stays clean."""
-    print(note_line(text), file=sys.stderr, flush=True)
+    _tell(note_line(text))
 
 
 def note_line(text: str) -> str:
@@ -36,10 +49,10 @@ def note_line(text: str) -> str:
 
 def error(problem: HardenError) -> None:
     """A problem and its next step, once, on stderr."""
-    sys.stdout.flush()
-    print(f"harden: {printable(problem.message)}", file=sys.stderr)
+    _flush(sys.stdout)
+    _tell(f"harden: {printable(problem.message)}")
     if problem.hint:
-        print(f"hint: {printable(problem.hint)}", file=sys.stderr)
+        _tell(f"hint: {printable(problem.hint)}")
 
 
 def json_out(value: Any) -> None:
@@ -67,9 +80,46 @@ def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
         print("  ".join([*padded, row[-1]]).rstrip())
 
 
+def open_streams() -> None:
+    """Give the interpreter the streams that were closed when it began: 1 and 2 are open by now."""
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def settle() -> OSError | None:
+    """Write what is left, so that nothing can fail when the interpreter ends; why stdout could not take it, if so."""
+    _flush(sys.stderr)
+    return _flush(sys.stdout)
+
+
 def silence_broken_pipe() -> None:
     """Let the interpreter exit quietly after the reader of stdout went away."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _silence(sys.stdout)
+
+
+def _silence(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _flush(stream: TextIO) -> OSError | None:
+    try:
+        stream.flush()
+    except OSError as error:
+        _silence(stream)
+        return error
+    return None
+
+
+def _tell(text: str) -> None:
+    """A line on stderr. Where that cannot be written, as on a full disk, nobody is left to be told: what counts then is
+    the exit status, which it must not change.
+    """
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
 
 
 def printable(text: str) -> str:
