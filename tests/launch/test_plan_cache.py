@@ -47,6 +47,7 @@ IMPORTED = {
     "harden.launch.fact",
     "harden.errors",
     "harden.kernel",
+    "harden.kernel.cgroup_owner",
     "harden.kernel.idmap",
 }
 NOT_OURS = {"fcntl", "errno", "__future__"}

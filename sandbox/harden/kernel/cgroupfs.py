@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from harden.errors import KernelError
+from harden.kernel import cgroup_owner
 from harden.kernel.controllers import is_alone
 from harden.kernel.mountinfo import Mount
 from harden.model.outcome import Usage
@@ -178,10 +179,13 @@ def make_cgroup(base: bytes, *, helper: bool = True, controllers: Sequence[str] 
     call = f'open("{os.fsdecode(base)}")'
     try:
         base_fd = os.open(base, flags)
+        cgroup_owner.remove_stale(base_fd)
         for leaf in (name, f"{name}/{LIMITED}", payload, *([f"{name}/helper"] if helper else [])):
             call = f'mkdir("{os.fsdecode(base)}/{leaf}", 0755)'
             os.mkdir(leaf, 0o755, dir_fd=base_fd)
         payload_fd = os.open(payload, flags, dir_fd=base_fd)
+        call = f'setxattr("{os.fsdecode(base)}/{payload}")'
+        cgroup_owner.mark(payload_fd)
         helper_fd = os.open(f"{name}/helper", flags, dir_fd=base_fd) if helper else -1
     except OSError as error:
         raise KernelError(call, error.errno or 0, hint="see `harden doctor`: the cgroup must be writable") from None

@@ -19,6 +19,7 @@ import os
 import sys
 
 from harden.errors import HardenError
+from harden.kernel import cgroup_owner
 from harden.launch import fact
 
 __all__ = [
@@ -228,10 +229,13 @@ def _make_plain_cgroup(entry: Entry) -> tuple[int, int, str]:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
     token = os.urandom(6).hex()
     base = os.open(entry.cgroup, flags)
+    cgroup_owner.remove_stale(base)
     os.mkdir(f"harden-{token}", 0o755, dir_fd=base)
     os.mkdir(f"harden-{token}/limited", 0o755, dir_fd=base)
     os.mkdir(f"harden-{token}/limited/payload", 0o755, dir_fd=base)
-    return os.open(f"harden-{token}/limited/payload", flags, dir_fd=base), base, token
+    leaf = os.open(f"harden-{token}/limited/payload", flags, dir_fd=base)
+    cgroup_owner.mark(leaf)
+    return leaf, base, token
 
 
 def _make_cgroup(plan: bytearray, entry: Entry) -> tuple[int, str]:

@@ -10,6 +10,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifndef MFD_EXEC
@@ -102,6 +103,16 @@ static int sealed_plan(const struct entry *entry)
 	return fcntl(copy, F_ADD_SEALS, SEALS) == 0 && is_inherited(copy) ? copy : -1;
 }
 
+/* Where the file can be locked once more flock(2) only says that it locks: Python names it. */
+static bool is_locked(const char *path)
+{
+	int again = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool refused = again >= 0 && flock(again, LOCK_EX | LOCK_NB) < 0;
+
+	close(again);
+	return refused;
+}
+
 /* A range of ids that no other sandbox has: the lock lives as long as a process has it open. */
 static bool claim_ids(struct entry *entry)
 {
@@ -123,7 +134,7 @@ static bool claim_ids(struct entry *entry)
 			continue;
 		}
 		snprintf(first, sizeof(first), "%lld", IDS_FIRST + (long long)index * IDS_PER_SANDBOX);
-		return is_inherited(lock) && put(entry, PLACES_FIRST_IDS, first, strlen(first)) &&
+		return is_locked(path) && is_inherited(lock) && put(entry, PLACES_FIRST_IDS, first, strlen(first)) &&
 		       put_owners(entry, IDS_FIRST + (uint64_t)index * IDS_PER_SANDBOX);
 	}
 	return false;
@@ -146,6 +157,38 @@ static bool draw_cookie(struct entry *entry)
 	while (!is_usable(entry, half));
 	return put(entry, PLACES_COOKIE, half, sizeof(half)) && put(entry, PLACES_LOW, &half[0], 4) &&
 	       put(entry, PLACES_HIGH, &half[1], 4);
+}
+
+/* When this process began, in the words of proc(5): field 22, the 20th after the name. */
+static bool time_of_start(char *out, size_t size)
+{
+	char line[1024], *at;
+	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
+
+	close(fd);
+	if (got < 0)
+		return false;
+	line[got] = 0;
+	at = strrchr(line, ')');
+	for (unsigned field = 0; at && field < 20; field++)
+		at = strchr(at + 1, ' ');
+	if (!at || strcspn(at + 1, " ") >= size)
+		return false;
+	snprintf(out, size, "%.*s", (int)strcspn(at + 1, " "), at + 1);
+	return true;
+}
+
+/* The mark of harden.kernel.cgroup_owner, by which a cgroup that nobody removed is known. */
+static bool mark_owner(int payload)
+{
+	struct stat namespace;
+	char started[24], mark[96];
+
+	if (stat("/proc/self/ns/pid", &namespace) < 0 || !time_of_start(started, sizeof(started)))
+		return false;
+	snprintf(mark, sizeof(mark), "%llu %d %s", (unsigned long long)namespace.st_ino, (int)getpid(), started);
+	return fsetxattr(payload, "user.harden.owner", mark, strlen(mark), 0) == 0;
 }
 
 static bool make_cgroup(struct entry *entry, struct made *made)
@@ -172,6 +215,8 @@ static bool make_cgroup(struct entry *entry, struct made *made)
 		if (fds[i] < 0 || !is_inherited(fds[i]) ||
 		    !put_at(entry, entry->places[PLACES_FDS][i], &fds[i], sizeof(*fds)))
 			return false;
+	if (!mark_owner(fds[0]))
+		return false;
 	return put(entry, PLACES_CGROUP_NAMES, token, TOKEN);
 }
 
