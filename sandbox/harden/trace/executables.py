@@ -12,7 +12,7 @@ from harden.model.path_text import to_text
 from harden.model.recording import ExecutableSeen, FileOperation, FileSeen
 from harden.trace.decode import Program
 
-__all__ = ["Resolve", "build_id", "describe_executables", "digest"]
+__all__ = ["Resolve", "build_id", "build_id_note", "describe_executables", "digest"]
 
 Resolve = Callable[[bytes], bytes | None]
 """From a path of the sandbox to the host file that it shows."""
@@ -41,13 +41,14 @@ def build_id(content: bytes) -> str:
             return ""
         segment = _PROGRAM_HEADER.unpack_from(content, start)
         kind, position, length, align = segment[0], segment[2], segment[5], segment[7]
-        found = _build_id_note(content[position : position + length], align) if kind == _PT_NOTE else ""
+        found = build_id_note(content[position : position + length], align) if kind == _PT_NOTE else ""
         if found:
             return found
     return ""
 
 
-def _build_id_note(notes: bytes, align: int) -> str:
+def build_id_note(notes: bytes, align: int) -> str:
+    """The GNU build id in the content of a PT_NOTE segment, in hexadecimal; empty if it is not there."""
     step = 8 if align == 8 else 4
     offset = 0
     while offset + _NOTE.size <= len(notes):
