@@ -50,6 +50,7 @@ ROWS: Final[dict[str, Row]] = {
     "the most tasks that lived at once": Row("yes", "**no**, but where the sandbox has a cgroup with `pids`"),
     "the highest descriptor of any process": Row("yes", "**no**"),
     "names that are looked up": Row("yes, in answers of DNS", "**no**: the server's address"),
+    "user stacks of what is new": Row("yes, on x86-64 since Linux 6.7", "**no**"),
     "operations of io_uring": Row("their names; opaque", "**no**; opaque"),
     "32-bit calls": Row(
         "with their own names, not what they open; opaque", "with their own names, not what they open; opaque"

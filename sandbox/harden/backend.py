@@ -39,6 +39,7 @@ def begin(
     streams: Streams,
     one_cpu: bool,
     is_ready_told: bool,
+    stacks: bool,
     tell: Callable[[str], None],
 ) -> Begun:
     """Start the sandbox and its recorder; `stack` closes both. With AUTO, `tell` gets what keeps BPF from recording.
@@ -49,7 +50,9 @@ def begin(
     if backend is not Backend.NOTIFY:
         with ExitStack() as trial:
             try:
-                begun = _begin_bpf(plan(spec, features, measured=True), trial, streams, is_ready_told=is_ready_told)
+                begun = _begin_bpf(
+                    plan(spec, features, measured=True), trial, streams, is_ready_told=is_ready_told, stacks=stacks
+                )
             except _BpfError as error:
                 if backend is Backend.BPF:
                     raise HardenError(error.message, hint=error.hint) from None
@@ -73,7 +76,7 @@ class _BpfError(HardenError):
     """BPF cannot record here."""
 
 
-def _begin_bpf(planned: Plan, stack: ExitStack, streams: Streams, *, is_ready_told: bool) -> Begun:
+def _begin_bpf(planned: Plan, stack: ExitStack, streams: Streams, *, is_ready_told: bool, stacks: bool) -> Begun:
     no_cgroup = _BpfError(
         "the BPF recorder needs a cgroup v2 that it can make a child in",
         hint="mount cgroup2 (mount -t cgroup2 none /sys/fs/cgroup) and run as root, or use --backend=notify; "
@@ -87,7 +90,7 @@ def _begin_bpf(planned: Plan, stack: ExitStack, streams: Streams, *, is_ready_to
     if ready.cgroup_id is None:
         raise no_cgroup
     try:
-        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=is_ready_told))
+        recorder = stack.enter_context(Recorder.attach(ready.cgroup_id, is_ready_told=is_ready_told, stacks=stacks))
     except HardenError as error:
         raise _BpfError(error.message, hint=error.hint) from None
     return Begun(plan=planned, sandbox=sandbox, ready=ready, recorder=recorder)

@@ -62,6 +62,8 @@ class TraceRequest(msgspec.Struct, frozen=True, kw_only=True):
     one_cpu: bool = False
     environment: dict[str, str]
     stored_values: frozenset[str] = STORED_VALUES
+    stacks: bool = True
+    """Also record the user stack of the first time of everything, where the backend can."""
     cwd: str
     user: str = ""
     """Whom `uid` and `gid` were taken from, by name."""
@@ -199,6 +201,7 @@ def _run(
             streams=(output.stdin, output.writer, output.writer) if output else (None, None, None),
             one_cpu=request.one_cpu,
             is_ready_told=attendance.readiness is not None,
+            stacks=request.stacks,
             tell=tell,
         )
         if output:

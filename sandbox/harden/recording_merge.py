@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from harden.errors import UsageError
 from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, load_recording
 from harden.kernel import atomic_file
 from harden.model.document import encode_json
-from harden.model.recording import RECORDING_FORMAT, Recording, Run
+from harden.model.recording import RECORDING_FORMAT, Recording, Run, with_evidence
 
 __all__ = ["Merged", "merge_files"]
 
@@ -42,10 +43,14 @@ def merge_files(paths: Iterable[Path], target: Path) -> Merged:
         repeated: set[str] = set()
         for path in paths:
             for run in load_recording(path).runs:
-                if run.id in places:
-                    repeated.add(run.id)
+                key = run.id
+                if key in places:
+                    repeated.add(key)
+                    known = _read(spool, places[key])
+                    if with_evidence(known, run) != known:
+                        places[key] = _append(spool, run)
                 else:
-                    places[run.id] = _append(spool, run)
+                    places[key] = _append(spool, run)
         _demand_all(target, places.keys())
         with atomic_file.replacing(target, mode=0o600) as file:
             _write(file, spool, [places[key] for key in sorted(places)])
@@ -54,11 +59,17 @@ def merge_files(paths: Iterable[Path], target: Path) -> Merged:
 
 def _append(spool: BinaryIO, run: Run) -> tuple[int, int]:
     """Where the run is, laid out as it stands in a recording."""
-    start = spool.tell()
+    start = spool.seek(0, os.SEEK_END)
     text = msgspec.json.format(msgspec.json.encode(run, order="deterministic"), indent=1)
     # No line breaks inside strings: JSON escapes them.
     spool.write(b"  " + text.replace(b"\n", b"\n  "))
     return start, spool.tell() - start
+
+
+def _read(spool: BinaryIO, place: tuple[int, int]) -> Run:
+    start, size = place
+    spool.seek(start)
+    return msgspec.json.decode(spool.read(size), type=Run)
 
 
 def _write(file: BinaryIO, spool: BinaryIO, places: list[tuple[int, int]]) -> None:

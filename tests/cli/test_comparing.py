@@ -14,6 +14,7 @@ from harden.model.recording import Recording
 from harden.render.profile_toml import render_profile
 from tests import recordings
 from tests.cli.gate import Done
+from tests.model.test_stack import STACKS, with_stacks
 from tests.recordings import run, syscall
 
 SMALL = recordings.small_run()
@@ -90,6 +91,22 @@ def test_explain_names_run_program_call_and_count(harden):
     assert done.status == 0
     assert done.out.splitlines()[0] == "syscall openat  [observed] a recorded run did it"
     assert done.out.splitlines()[1].split() == ["×12", "openat", "/usr/bin/app", "run", SMALL.id]
+
+
+def test_explain_shows_from_where_in_the_program_it_was_first_done(harden):
+    recording = Recording.of([with_stacks(SMALL, 1, 0, 2)])
+    Path("small.recording.json").write_bytes(encode_json(recording))
+    lines = harden("explain", "small.profile.toml", "openat").out.splitlines()
+    assert lines[2:] == [
+        "  first openat from",
+        "    open+0x51 /usr/lib/libc.so.6",
+        "    /usr/bin/app+0x2752",
+    ]
+    found = json.loads(harden("explain", "small.profile.toml", "--json", "openat").out)
+    assert found["granted"][0]["behind"][0]["stack"] == list(STACKS.describe(0))
+    shown = json.loads(harden("show", "small.recording.json", "--json").out)["runs"][0]
+    assert shown["stacks"]["frames"][shown["stacks"]["stacks"][0]["frames"][0]]["symbol"] == "open"
+    assert "stacks (3, missing: 3 limit): see harden explain" in harden("show", "small.recording.json").out
 
 
 def test_explain_takes_a_rule_of_several_words(harden):

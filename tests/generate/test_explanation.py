@@ -10,7 +10,9 @@ from harden.model.diff import RightKind
 from harden.model.local_merge import merge_local
 from harden.model.origin import Origin
 from harden.model.profile import Local, LocalRights
+from harden.model.recording import Recording
 from tests import recordings
+from tests.model.test_stack import STACKS, with_stacks
 from tests.recordings import PROGRAM
 
 RUN = recordings.small_run()
@@ -31,6 +33,16 @@ def test_a_call_names_its_programs_and_counts():
     assert (granted.kind, granted.origin) == (RightKind.SYSCALL, Origin.OBSERVED)
     (behind,) = granted.behind
     assert (behind.executable, behind.call, behind.count, behind.run) == (PROGRAM, "openat", 12, RUN.id)
+
+
+def test_a_call_has_the_stack_of_its_first_time():
+    """Of a call that two executables of one path made, the one that came first."""
+    bare = recordings.small_run()
+    recording = Recording.of([with_stacks(bare, 2, 1)])
+    profile = recordings.small_profile()
+    calls = [call.name for call in bare.syscalls[:3]]
+    found = [explain(name, profile, recording, baseline=recordings.baseline()).granted[0] for name in calls]
+    assert [each.behind[0].stack for each in found] == [STACKS.describe(2), STACKS.describe(1), ()]
 
 
 @pytest.mark.parametrize("text", ["ioctl TCGETS", "ioctl(TCGETS)", " ioctl( TCGETS ) "])

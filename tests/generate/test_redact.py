@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harden.generate.redact import MASK, is_masked, redact_command, redact_run, redact_text, redact_workload
 from harden.model.outcome import Change, ChangeKind
 from harden.model.recording import ExecutableSeen, Gap, GapKind
+from harden.model.stack import Frame, StackObject
 from harden.model.workload import Workload
-from tests.recordings import file, run, socket
+from tests.model.test_stack import STACKS, with_stacks
+from tests.recordings import file, run, small_run, socket
 
 TOKEN = "ghp_" + "a1B2" * 9
 
@@ -159,3 +162,14 @@ def test_no_secret_survives_in_a_run():
     assert TOKEN not in str(masked)
     assert "customer-42" not in str(masked)
     assert redact_run(masked) == masked
+
+
+def test_names_in_stacks_are_masked_too():
+    stacks = msgspec.structs.replace(
+        STACKS,
+        objects=(StackObject(path=f"/opt/{TOKEN}/lib.so"), StackObject(path="/opt/acme/app")),
+        frames=(Frame(object=0, symbol="acme_open", offset=1), Frame(object=1, offset=2)),
+    )
+    told = redact_run(with_stacks(small_run(), 0, stacks=stacks), ("acme",))
+    assert told.stack(0) == (f"{MASK}_open+0x1 /opt/{MASK}/lib.so", f"/opt/{MASK}/app+0x2")
+    assert sorted(call.stack for call in told.syscalls)[-1] == 0

@@ -145,12 +145,13 @@ def record(
     options: Sequence[str] = (),
     expect: int = 0,
     combinations: int = COMBINATIONS,
+    stacks: bool = False,
 ) -> Run:
     """What `command` does, which must end with the status `expect`."""
     with (
         cgroup() as folder,
         gated(folder, *command, cwd=cwd, options=options) as process,
-        Recorder.attach(folder.stat().st_ino, combinations=combinations) as recorder,
+        Recorder.attach(folder.stat().st_ino, combinations=combinations, stacks=stacks) as recorder,
     ):
         process.open()
         assert process.wait() == expect

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import harden
 from harden.model.arch import Arch
-from harden.trace import layout
+from harden.trace import layout, stack_records
 from harden.trace.config import encode_config
 from harden.trace.layout import CountKey, SeenKey, parse_event, parse_records, unpack_entries
 
@@ -27,6 +27,8 @@ int main(void)
            sizeof(struct recorder_config), sizeof(struct count_key), sizeof(struct argument_key),
            sizeof(struct combination_key), sizeof(struct seen_key), sizeof(struct capability_key),
            sizeof(struct event), sizeof(struct losses), SYSCALLS, EXEC_NR);
+    printf("user_registers %zu\\nmapping_text %zu\\nstack_losses %zu\\n",
+           sizeof(struct user_registers), sizeof(struct mapping_text), sizeof(struct stack_losses));
     printf("signal_key %zu\\nring_key %zu\\nrecorder_state %zu\\n",
            sizeof(struct signal_key), sizeof(struct ring_key), sizeof(struct recorder_state));
 }
@@ -51,6 +53,9 @@ def test_sizes_agree_with_the_c_header(tmp_path):
     assert {name: layout._KEYS[type_].size for name, type_ in keys.items()} == {name: sizes[name] for name in keys}
     assert layout._EVENT.size == sizes["event"]
     assert len(layout.LOSSES) * 8 == sizes["losses"]
+    assert stack_records._REGISTERS.size == sizes["user_registers"]
+    assert stack_records._MAPPING.size == sizes["mapping_text"]
+    assert len(layout.STACK_LOSSES) * 8 == sizes["stack_losses"]
     assert layout.STATE.size == sizes["recorder_state"]
     assert (sizes["SYSCALLS"], sizes["EXEC_NR"]) == (layout.SYSCALLS, layout.EXEC_NR)
     assert len(encode_config(arch=Arch.X86_64, cgroup_id=1, seed=2)) == sizes["recorder_config"]

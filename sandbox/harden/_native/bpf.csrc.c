@@ -19,6 +19,15 @@
 #define HARDEN_BPF_LINKS 16
 #define HARDEN_BPF_LOG 65536
 #define HARDEN_BPF_BATCH 4096
+#define HARDEN_BPF_RINGS 2
+
+/* What was taken from one ring buffer map. */
+struct harden_bpf_records {
+	unsigned char *records; /* each: u32 size, then that many bytes */
+	size_t used, room, limit, last;
+	unsigned long long count;
+	unsigned long long overflows;
+};
 
 struct harden_bpf {
 	struct bpf_object *object;
@@ -26,10 +35,8 @@ struct harden_bpf {
 	int link_count;
 	long long misses;
 	struct ring_buffer *ring;
-	unsigned char *records; /* each: u32 size, then that many bytes */
-	size_t used, room, limit, last;
-	unsigned long long count;
-	unsigned long long overflows;
+	struct harden_bpf_records taken[HARDEN_BPF_RINGS];
+	int ring_count;
 	size_t log_used;
 	char log[HARDEN_BPF_LOG];
 };
@@ -95,7 +102,8 @@ static void harden_bpf_close(struct harden_bpf *bpf)
 	harden_bpf_detach(bpf);
 	ring_buffer__free(bpf->ring);
 	bpf_object__close(bpf->object);
-	free(bpf->records);
+	for (int i = 0; i < HARDEN_BPF_RINGS; i++)
+		free(bpf->taken[i].records);
 	free(bpf);
 }
 
@@ -215,39 +223,52 @@ static long long harden_bpf_misses(struct harden_bpf *bpf)
 
 static int harden_bpf_take(void *context, void *data, size_t size)
 {
-	struct harden_bpf *bpf = context;
-	size_t needed = bpf->used + sizeof(__u32) + size;
+	struct harden_bpf_records *taken = context;
+	size_t needed = taken->used + sizeof(__u32) + size;
 	__u32 length = size;
 
-	if (needed > bpf->room) {
+	if (needed > taken->room) {
 		size_t room = needed * 2;
-		unsigned char *records = needed > bpf->limit ? NULL : realloc(bpf->records, room);
+		unsigned char *records = needed > taken->limit ? NULL : realloc(taken->records, room);
 
 		if (!records) {
-			bpf->overflows++;
+			taken->overflows++;
 			return 0;
 		}
-		bpf->records = records;
-		bpf->room = room;
+		taken->records = records;
+		taken->room = room;
 	}
-	bpf->last = bpf->used;
-	bpf->count++;
-	memcpy(bpf->records + bpf->used, &length, sizeof(length));
-	memcpy(bpf->records + bpf->used + sizeof(length), data, size);
-	bpf->used = needed;
+	taken->last = taken->used;
+	taken->count++;
+	memcpy(taken->records + taken->used, &length, sizeof(length));
+	memcpy(taken->records + taken->used + sizeof(length), data, size);
+	taken->used = needed;
 	return 0;
 }
 
-/* Read records of a ring buffer map; keep at most `limit` bytes of them. */
+/* Read records of one more ring buffer map; keep at most `limit` bytes of them. Its number, or -errno. */
 static int harden_bpf_ring(struct harden_bpf *bpf, const char *name, size_t limit)
 {
 	int fd = bpf_object__find_map_fd_by_name(bpf->object, name);
 
+	struct harden_bpf_records *taken = &bpf->taken[bpf->ring_count];
+	int error;
+
 	if (fd < 0)
 		return fd;
-	bpf->limit = limit;
-	bpf->ring = ring_buffer__new(fd, harden_bpf_take, bpf, NULL);
-	return bpf->ring ? 0 : -errno;
+	if (bpf->ring_count == HARDEN_BPF_RINGS)
+		return -ENOSPC;
+	taken->limit = limit;
+	if (bpf->ring) {
+		error = ring_buffer__add(bpf->ring, fd, harden_bpf_take, taken);
+		if (error)
+			return error;
+	} else {
+		bpf->ring = ring_buffer__new(fd, harden_bpf_take, taken, NULL);
+		if (!bpf->ring)
+			return -errno;
+	}
+	return bpf->ring_count++;
 }
 
 /* Wait for the kernel's wake-up or the time-out, then take everything there is: records do not each wake the reader. */
@@ -261,22 +282,22 @@ static int harden_bpf_drain(struct harden_bpf *bpf, int timeout_ms)
 }
 
 /* Records that did not fit in memory. */
-static unsigned long long harden_bpf_overflows(const struct harden_bpf *bpf)
+static unsigned long long harden_bpf_overflows(const struct harden_bpf *bpf, int ring)
 {
-	return bpf->overflows;
+	return bpf->taken[ring].overflows;
 }
 
-/* How many records were taken; the last one is at `record`. */
+/* How many records were taken from the first ring; the last one is at `record`. */
 static unsigned long long harden_bpf_last(const struct harden_bpf *bpf, const unsigned char **record)
 {
-	*record = bpf->records + bpf->last;
-	return bpf->count;
+	*record = bpf->taken[0].records + bpf->taken[0].last;
+	return bpf->taken[0].count;
 }
 
-static size_t harden_bpf_taken(const struct harden_bpf *bpf, const unsigned char **records)
+static size_t harden_bpf_taken(const struct harden_bpf *bpf, int ring, const unsigned char **records)
 {
-	*records = bpf->records;
-	return bpf->used;
+	*records = bpf->taken[ring].records;
+	return bpf->taken[ring].used;
 }
 
 static long harden_bpf_read_each(int fd, __u32 key_size, __u32 value_size, unsigned char **entries)

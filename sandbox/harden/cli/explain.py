@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,10 +10,12 @@ import click
 
 from harden.cli import output
 from harden.generate.explanation import Granted
+from harden.generate.rule_evidence import Behind
 
 __all__ = ["command"]
 
 _LISTED: Final = 20
+_STACKS: Final = 3
 
 
 @click.command("explain")
@@ -21,7 +24,7 @@ _LISTED: Final = 20
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--trust", is_flag=True, help="Read files that somebody else owns or can write to.")
 def command(profile: Path, rule: tuple[str, ...], as_json: bool, trust: bool) -> None:
-    """Show the runs, programs and calls behind a rule, from the recording beside it; or why it is there anyhow.
+    """Show the runs, programs, calls and stacks behind a rule, from the recording beside it; or why it is there anyhow.
 
     RULE is a call, a call with its arguments, a capability, a path or path pattern, a network rule, or the name of a
     limit.
@@ -61,5 +64,19 @@ def _show(granted: Granted) -> None:
             for each in granted.behind[:_LISTED]
         ]
     )
+    _show_stacks(granted.behind)
     if len(granted.behind) > _LISTED:
         output.line(f"  and {len(granted.behind) - _LISTED} more: --json has them all")
+
+
+def _show_stacks(behind: Sequence[Behind]) -> None:
+    """Each stack once, with what was first done from it."""
+    done: dict[tuple[str, ...], list[str]] = {}
+    for each in behind:
+        if each.stack:
+            done.setdefault(each.stack, []).append(" ".join(part for part in (each.call, each.what) if part))
+    for stack, what in list(done.items())[:_STACKS]:
+        output.line(f"  first {', '.join(dict.fromkeys(what[:_STACKS]))} from")
+        output.line_by_line("\n".join(f"    {frame}" for frame in stack))
+    if len(done) > _STACKS:
+        output.line(f"  and from {len(done) - _STACKS} more places: --json has them all")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from harden.cli import output
 from harden.cli.coverage import COVERAGE_WARNING, coverage_rows
 from harden.generate.coverage import coverage_of
@@ -66,6 +68,12 @@ def _show_run(run: Run) -> None:
         ]
     )
     _show_actions(run)
+    if run.stacks is not msgspec.UNSET:
+        missing = ", ".join(f"{count} {why}" for why, count in run.stacks.missing.items())
+        output.line()
+        output.line(
+            f"stacks ({len(run.stacks.stacks)}{f', missing: {missing}' if missing else ''}): see harden explain"
+        )
     if run.changes:
         output.line()
         output.line(f"changed in the program's copy of the host's files ({len(run.changes)})")

@@ -90,6 +90,12 @@ __all__ = ["command"]
 @click.option(
     "--one-cpu", is_flag=True, help="With notify, program and recorder share one CPU: faster; nproc then says 1."
 )
+@click.option(
+    "--stacks/--no-stacks",
+    default=True,
+    show_default=True,
+    help="Record from which function of the program everything was first asked for; with bpf.",
+)
 @click.option("--allow-incomplete", is_flag=True, help="Do not turn status 0 into 125 when something was lost.")
 @click.option(
     "--allow-degraded", multiple=True, metavar="CONTROL", help="Go on without this control if the host cannot give it."
@@ -116,6 +122,7 @@ def command(
     ready: str | None,
     backend: str,
     one_cpu: bool,
+    stacks: bool,
     allow_incomplete: bool,
     allow_degraded: tuple[str, ...],
     force: bool,
@@ -157,6 +164,7 @@ def command(
         named_capabilities=options.parse_capabilities((), add=cap_add, drop=()),
         backend=Backend(backend),
         one_cpu=one_cpu,
+        stacks=stacks,
         environment={**({} if clear_env else os.environ), **given},
         stored_values=STORED_VALUES | frozenset(given),
         cwd=os.path.abspath(cwd) if cwd else "/" if isolated.rootfs else os.getcwd(),

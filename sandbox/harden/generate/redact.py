@@ -66,7 +66,7 @@ _SHORT_PASSWORD: Final = {
 _FREE: Final = frozenset(
     {
         *("path", "address", "addresses", "host", "filesystem", "executable", "interpreter", "libraries"),
-        *("program", "cwd", "detail", "source", "target"),
+        *("program", "cwd", "detail", "source", "target", "symbol"),
     }
 )
 """Fields of a recording whose text is not one of a fixed set of words."""

@@ -18,6 +18,7 @@ from harden.model.path_pattern import PathPattern
 from harden.model.peak import peak_of
 from harden.model.recording import Recording, Run
 from harden.model.resource_limit import LimitName
+from harden.model.stack import NO_STACK
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
 __all__ = ["Behind", "evidence_for"]
@@ -33,21 +34,29 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True, order=True):
     what: str = ""
     """The path, the operation, the address, or how the call failed."""
     count: int
+    stack: tuple[str, ...] = ()
+    """Where in the program it was first done, innermost function first; empty where that is not known."""
 
 
-_Found = tuple[str, str, str, int]
-"""Executable, call, what, count."""
+_Found = tuple[str, str, str, int, int]
+"""Executable, call, what, count, number of the stack."""
 
 
 def evidence_for(kind: RightKind, rule: str, recording: Recording) -> tuple[Behind, ...]:
     """Everything in `recording` that this rule is needed for, most often first."""
     counts: Counter[tuple[str, str, str, str]] = Counter()
+    stacks: dict[tuple[str, str, str, str], tuple[str, ...]] = {}
     for run in recording.runs:
-        for executable, call, what, count in _FIND[kind](rule, run):
-            counts[run.id, executable, call, what] += count
+        key = run.id
+        # Stacks are numbered in the order of their first time.
+        for executable, call, what, count, stack in sorted(_FIND[kind](rule, run), key=lambda each: each[-1]):
+            counts[key, executable, call, what] += count
+            if stack != NO_STACK:
+                stacks.setdefault((key, executable, call, what), run.stack(stack))
     found = (
-        Behind(run=run, executable=executable, call=call, what=what, count=count)
-        for (run, executable, call, what), count in counts.items()
+        Behind(run=run, executable=executable, call=call, what=what, count=count, stack=stacks.get(each, ()))
+        for each, count in counts.items()
+        for run, executable, call, what in (each,)
     )
     return tuple(sorted(found, key=lambda each: (-each.count, each)))
 
@@ -61,6 +70,7 @@ def _calls(rule: str, run: Run) -> Iterator[_Found]:
                 rule,
                 f"failed: {failed}" if failed else "results unknown" if call.errors is None else "",
                 call.count,
+                call.stack,
             )
 
 
@@ -69,7 +79,7 @@ def _arguments(rule: str, run: Run) -> Iterator[_Found]:
     wanted = parse_values(ARGUMENT_ROWS[name], texts)
     for seen in run.arguments:
         if seen.name == name and seen.values == wanted:
-            yield seen.executable, name, ", ".join(texts), seen.count
+            yield seen.executable, name, ", ".join(texts), seen.count, seen.stack
 
 
 def _capabilities(rule: str, run: Run) -> Iterator[_Found]:
@@ -77,7 +87,7 @@ def _capabilities(rule: str, run: Run) -> Iterator[_Found]:
         return
     for seen in run.capabilities:
         if seen.capability == rule and not seen.probing:
-            yield seen.executable, seen.syscall, "granted" if seen.granted else "refused", seen.count
+            yield seen.executable, seen.syscall, "granted" if seen.granted else "refused", seen.count, seen.stack
 
 
 def _files(rule: str, run: Run) -> Iterator[_Found]:
@@ -90,12 +100,12 @@ def _files(rule: str, run: Run) -> Iterator[_Found]:
     for seen in run.files:
         if is_meant(seen.path):
             result = "" if seen.result == "ok" else f": {seen.result}"
-            yield seen.executable, seen.syscall, f"{seen.operation} {seen.path}{result}", seen.count
+            yield seen.executable, seen.syscall, f"{seen.operation} {seen.path}{result}", seen.count, seen.stack
     for program in run.executables:
         for library in filter(is_meant, program.libraries):
-            yield program.path, "", f"library {library}", 1
+            yield program.path, "", f"library {library}", 1, NO_STACK
         if program.interpreter and is_meant(program.interpreter):
-            yield program.path, "execve", f"interpreter {program.interpreter}", 1
+            yield program.path, "execve", f"interpreter {program.interpreter}", 1, NO_STACK
 
 
 def _addresses(rule: str, run: Run) -> Iterator[_Found]:
@@ -105,14 +115,15 @@ def _addresses(rule: str, run: Run) -> Iterator[_Found]:
         if asked is not None and allows(wanted, asked):
             hosts = hosts_of(run, asked.address)
             named = f", looked up as {', '.join(hosts)}" if hosts else ""
-            yield seen.executable, seen.syscall or seen.operation, f"{asked.render()}: {seen.result}{named}", seen.count
+            what = f"{asked.render()}: {seen.result}{named}"
+            yield seen.executable, seen.syscall or seen.operation, what, seen.count, seen.stack
 
 
 def _peaks(rule: str, run: Run) -> Iterator[_Found]:
     name = LimitName(rule)
     peak = peak_of(run, name)
     if peak is not None:
-        yield run.workload.program, "", peak_text(name, peak), 1
+        yield run.workload.program, "", peak_text(name, peak), 1, NO_STACK
 
 
 _FIND: Final[dict[RightKind, Callable[[str, Run], Iterator[_Found]]]] = {

@@ -6,6 +6,7 @@ import enum
 
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen
+from harden.model.stack import NO_STACK
 
 __all__ = ["RingOperationSeen", "SignalSeen", "SignalTarget"]
 
@@ -31,6 +32,7 @@ class SignalSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     target: SignalTarget
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class RingOperationSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -40,3 +42,4 @@ class RingOperationSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The kernel's name without IORING_OP_ (OPENAT), or its number."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen
+from harden.model.stack import NO_STACK
 
 __all__ = ["LookupSeen"]
 
@@ -20,3 +21,4 @@ class LookupSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     """Sorted; empty where there is none."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harden.model.file_operation import OK
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen
+from harden.model.stack import NO_STACK
 
 __all__ = ["MountSeen"]
 
@@ -22,3 +23,4 @@ class MountSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, ord
     """As of FileSeen."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK

@@ -23,6 +23,7 @@ from harden.model.mount import MountSeen
 from harden.model.outcome import Change
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen
+from harden.model.stack import NO_STACK, Stacks
 from harden.model.workload import Workload
 
 __all__ = [
@@ -47,9 +48,15 @@ __all__ = [
     "SyscallSeen",
     "Unseen",
     "merge",
+    "with_evidence",
 ]
 
 RECORDING_FORMAT: Final = "harden-recording/1"
+_SEEN: Final = (
+    *("syscalls", "arguments", "capabilities", "files", "sockets", "mounts", "lookups", "signals"),
+    "ring_operations",
+)
+"""Fields of a run that hold what was seen."""
 
 
 class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -63,6 +70,7 @@ class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     """Errno name to count; calls that succeeded are `count` minus the sum. A call that never returns has none.
     None: the recorder does not see results."""
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class ArgumentsSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -74,6 +82,7 @@ class ArgumentsSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """None: there were too many distinct combinations to keep, so nothing can be said of this call's arguments."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class CapabilityNamespace(enum.StrEnum):
@@ -100,6 +109,7 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Name of the call it happened in; empty outside any call."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -116,6 +126,7 @@ class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, orde
     """The object is a folder."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class SocketOperation(enum.StrEnum):
@@ -145,6 +156,7 @@ class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     """Name of the call; empty in recordings of earlier versions."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
+    stack: int = NO_STACK
 
 
 class ExecutableSeen(
@@ -171,6 +183,8 @@ class Unseen(enum.StrEnum):
     """Everything counts as `init`."""
     SIGNALS = "signals"
     """What was sent to whom; the calls are seen."""
+    STACKS = "stacks"
+    """Where in the program something was asked for."""
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -218,10 +232,29 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     peaks: dict[str, float] = {}
     """Peak use by name, where it is known: `resource_limit.PeakName`, and `elapsed_s`, `cpu_user_s`, `cpu_system_s`."""
 
+    stacks: Stacks | msgspec.UnsetType = msgspec.UNSET
+    """Where in the program things were asked for; not there when no stacks were taken."""
+
     @property
     def id(self) -> str:
-        """The first twelve hexadecimal digits of the SHA-256 of this run's canonical JSON."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
+        """The first twelve hexadecimal digits of the SHA-256 of this run's canonical JSON without its stacks.
+
+        They are evidence: nothing that is made of a run depends on them.
+        """
+        return hashlib.sha256(msgspec.json.encode(self.without_stacks(), order="sorted")).hexdigest()[:12]
+
+    def without_stacks(self) -> Run:
+        """The same run, as if no stacks had been taken."""
+        if self.stacks is msgspec.UNSET:
+            return self
+        bare = {
+            kind: tuple(msgspec.structs.replace(seen, stack=NO_STACK) for seen in getattr(self, kind)) for kind in _SEEN
+        }
+        return msgspec.structs.replace(self, stacks=msgspec.UNSET, **bare)
+
+    def stack(self, number: int) -> tuple[str, ...]:
+        """The stack with this number as text, a line per frame, innermost first; empty where it is not known."""
+        return () if self.stacks is msgspec.UNSET else self.stacks.describe(number)
 
     @property
     def serves(self) -> bool:
@@ -246,7 +279,10 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @classmethod
     def of(cls, runs: Iterable[Run]) -> Recording:
         """The recording of these runs, each once."""
-        by_id = {run.id: run for run in runs}
+        by_id: dict[str, Run] = {}
+        for run in runs:
+            key = run.id
+            by_id[key] = with_evidence(by_id[key], run) if key in by_id else run
         return cls(runs=tuple(by_id[key] for key in sorted(by_id)))
 
     @property
@@ -257,6 +293,15 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if worst in found:
                 return worst
         return Completeness.COMPLETE
+
+
+def with_evidence(one: Run, other: Run) -> Run:
+    """Of two values of the same run the one that has stacks; of two that have, always the same."""
+    return one if one == other else max(one, other, key=_evidence)
+
+
+def _evidence(run: Run) -> tuple[bool, bytes]:
+    return run.stacks is not msgspec.UNSET, msgspec.json.encode(run, order="sorted")
 
 
 def merge(recordings: Iterable[Recording]) -> Recording:

@@ -124,9 +124,11 @@ class BpfObject:
         self._check(min(count, 0), "read program statistics")
         return count
 
-    def open_ring(self, name: str, limit: int) -> None:
-        """Make ready to drain a ring buffer into memory, `limit` bytes at most."""
-        self._check(self._lib.harden_bpf_ring(self._handle, name.encode(), limit), f"open ring buffer {name}")
+    def open_ring(self, name: str, limit: int) -> int:
+        """Make ready to drain one more ring buffer into memory, `limit` bytes at most; its number, from 0 on."""
+        number = int(self._lib.harden_bpf_ring(self._handle, name.encode(), limit))
+        self._check(min(number, 0), f"open ring buffer {name}")
+        return number
 
     def drain(self, timeout_ms: int) -> int:
         """Wait until the kernel wakes us or the time is over, take what is there; returns the number of records."""
@@ -134,12 +136,12 @@ class BpfObject:
         self._check(min(taken, 0), "drain")
         return taken
 
-    def overflows(self) -> int:
+    def overflows(self, ring: int) -> int:
         """Records that `open_ring`'s limit left no room for."""
-        return int(self._lib.harden_bpf_overflows(self._handle))
+        return int(self._lib.harden_bpf_overflows(self._handle, ring))
 
     def last_record(self) -> tuple[int, bytes]:
-        """How many records were drained so far, and the last of them, for the thread that drains."""
+        """How many records of the first ring were drained, and the last of them, for the thread that drains."""
         record = self._ffi.new("const unsigned char **")
         count = int(self._lib.harden_bpf_last(self._handle, record))
         if not count:
@@ -147,10 +149,10 @@ class BpfObject:
         size = int(self._ffi.cast("uint32_t *", record[0])[0])
         return count, bytes(self._ffi.buffer(record[0] + 4, size))
 
-    def records(self) -> bytes:
-        """All records drained so far, each behind its 32-bit size."""
+    def records(self, ring: int) -> bytes:
+        """All records of a ring drained so far, each behind its 32-bit size."""
         data = self._ffi.new("const unsigned char **")
-        size = self._lib.harden_bpf_taken(self._handle, data)
+        size = self._lib.harden_bpf_taken(self._handle, ring, data)
         return bytes(self._ffi.buffer(data[0], size)) if size else b""
 
     def read(self, name: str) -> bytes:

@@ -23,6 +23,20 @@ _ARGUMENT: Final = struct.Struct("=3Q3BBB3x")
 _TRAIT_ARGUMENTS: Final = 1
 _TRAIT_EXIT: Final = 2
 _TRAIT_WAIT: Final = 4
+_TRAIT_STACK: Final = 128
+_KEEP_STACK: Final = frozenset(
+    {
+        "execve",
+        "execveat",
+        "kill",
+        "pidfd_send_signal",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "tgkill",
+        "tkill",
+    }
+)
+"""An exec replaces the stack before anything is known of it; signals are seen with interrupts off."""
 
 
 def encode_config(
@@ -33,11 +47,12 @@ def encode_config(
     combinations: int = COMBINATIONS,
     is_ready_told: bool = False,
     refusals: bool = False,
+    stacks: bool = False,
 ) -> bytes:
     """`struct recorder_config` for one recorder. `seed` (64 bits) makes path hashes unpredictable to the program.
 
     `is_ready_told`: the phase `serving` begins when user space says so, and not where a thread first waits.
-    `refusals`: what seccomp filters refuse is told too.
+    `refusals`: what seccomp filters refuse is told too. `stacks`: so are the user stacks of what is new.
     """
     known = {number: name for name, number in numbers(arch).items() if number < SYSCALLS}
     calls, arguments, traits = bytearray(), bytearray(), bytearray()
@@ -52,8 +67,9 @@ def encode_config(
             | (_TRAIT_ARGUMENTS if argument else 0)
             | (_TRAIT_WAIT if wait else 0)
             | DESCRIPTOR_TRAITS.get(name, 0)
+            | (_TRAIT_STACK if name in _KEEP_STACK else 0)
         )
-    header = _HEADER.pack(cgroup_id, seed, combinations, is_ready_told, refusals, 0)
+    header = _HEADER.pack(cgroup_id, seed, combinations, is_ready_told, refusals, stacks)
     return header + bytes(calls) + bytes(arguments) + bytes(traits)
 
 

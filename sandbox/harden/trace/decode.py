@@ -21,9 +21,9 @@ from harden.model.recording import (
 from harden.model.syscall import name_of
 from harden.model.syscall_argument import RECORDED_ROWS
 from harden.trace.errno_name import errno_name
-from harden.trace.layout import SERVING, ArgumentKey, CapabilityKey, CapabilityMark, Event, EventKind, Mark
+from harden.trace.layout import SERVING, ArgumentKey, CapabilityKey, CapabilityMark, CountKey, Event, EventKind, Mark
 from harden.trace.observations import Observations
-from harden.trace.place import join, path_of_names
+from harden.trace.place import join, own_name, path_of_names
 from harden.trace.tally import Tally
 
 __all__ = [
@@ -60,7 +60,7 @@ def decode_programs(events: tuple[Event, ...]) -> dict[int, Program]:
     for event in events:
         if event.kind == EventKind.EXECUTABLE:
             anonymous = event.marks & Mark.INTERNAL and not event.string
-            file = _own_name(event.base) if anonymous else path_of_names(event.base)
+            file = own_name(event.base) if anonymous else path_of_names(event.base)
             found[event.key.executable] = Program(
                 path=join(path_of_names(event.base2), event.string) if event.string else file,
                 file=file,
@@ -68,12 +68,6 @@ def decode_programs(events: tuple[Event, ...]) -> dict[int, Program]:
                 argv0=event.argv0,
             )
     return found
-
-
-def _own_name(names: bytes) -> bytes:
-    """`memfd:NAME`, never something that could be taken for a path."""
-    name = names.split(b"\0")[0]
-    return name if name.startswith(b"memfd:") else b"memfd:" + name
 
 
 def program_text(programs: Mapping[int, Program], number: int) -> str:
@@ -94,7 +88,7 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
         call = (program_text(programs, key.executable), arch, key.nr)
         if key.error:
             failed[call][errno_name(key.error)] += count
-        made.add(call, key.executable, 0 if key.error else count)
+        made.add(call, key.executable, 0 if key.error else count, observations.stack(_first_call(key)))
     return tuple(
         sorted(
             SyscallSeen(
@@ -106,10 +100,15 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
                 count=max(made[executable, arch, nr], failed[executable, arch, nr].total()),
                 errors=None if blind else dict(sorted(failed[executable, arch, nr].items())),
                 phases=made.phases((executable, arch, nr)),
+                stack=made.stack((executable, arch, nr)),
             )
             for executable, arch, nr in made
         )
     )
+
+
+def _first_call(key: CountKey) -> CountKey:
+    return key._replace(executable=key.executable & ~SERVING, error=0)
 
 
 def arch_of(native: Arch, abi: int) -> Arch | None:
@@ -132,17 +131,29 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
     for key, count in observations.arguments.items():
         executable, name = program_text(programs, key.executable), name_of(arch, key.nr)
         if (executable, name) not in unknown:
-            found.add((executable, name, _values(key, name)), key.executable, count)
+            found.add((executable, name, _values(key, name)), key.executable, count, observations.stack(key))
     known = [
         ArgumentsSeen(
-            executable=executable, arch=arch, name=name, values=values, count=found[item], phases=found.phases(item)
+            executable=executable,
+            arch=arch,
+            name=name,
+            values=values,
+            count=found[item],
+            phases=found.phases(item),
+            stack=found.stack(item),
         )
         for item in found
         for executable, name, values in (item,)
     ]
     overflown = [
         ArgumentsSeen(
-            executable=call.executable, arch=arch, name=call.name, values=None, count=call.count, phases=call.phases
+            executable=call.executable,
+            arch=arch,
+            name=call.name,
+            values=None,
+            count=call.count,
+            phases=call.phases,
+            stack=call.stack,
         )
         for call in (decode_syscalls(observations, programs) if unknown else ())
         if call.arch is arch and (call.executable, call.name) in unknown
@@ -167,7 +178,7 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
             or key.stack in observations.probing_stacks,
             _call_name(observations.arch, key),
         )
-        found.add(check, key.executable, count)
+        found.add(check, key.executable, count, observations.stack(key))
     return tuple(
         sorted(
             CapabilitySeen(
@@ -179,6 +190,7 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
                 syscall=syscall,
                 count=found[check],
                 phases=found.phases(check),
+                stack=found.stack(check),
             )
             for check in found
             for executable, capability, namespace, granted, probing, syscall in (check,)

@@ -31,10 +31,17 @@ def decode_signals(observations: Observations, programs: Mapping[int, Program]) 
     found: Tally[tuple[str, str, SignalTarget]] = Tally()
     for key, count in observations.signals.items():
         sent = (program_text(programs, key.executable), _signal_name(key.signal), _TARGETS[key.target])
-        found.add(sent, key.executable, count)
+        found.add(sent, key.executable, count, observations.stack(key))
     return tuple(
         sorted(
-            SignalSeen(executable=executable, signal=name, target=target, count=found[sent], phases=found.phases(sent))
+            SignalSeen(
+                executable=executable,
+                signal=name,
+                target=target,
+                count=found[sent],
+                phases=found.phases(sent),
+                stack=found.stack(sent),
+            )
             for sent in found
             for executable, name, target in (sent,)
         )
@@ -58,10 +65,16 @@ def decode_ring_operations(
     found: Tally[tuple[str, str]] = Tally()
     for key, count in observations.rings.items():
         name = OPERATIONS[key.opcode] if key.opcode < len(OPERATIONS) else str(key.opcode)
-        found.add((program_text(programs, key.executable), name), key.executable, count)
+        found.add((program_text(programs, key.executable), name), key.executable, count, observations.stack(key))
     return tuple(
         sorted(
-            RingOperationSeen(executable=executable, operation=name, count=found[done], phases=found.phases(done))
+            RingOperationSeen(
+                executable=executable,
+                operation=name,
+                count=found[done],
+                phases=found.phases(done),
+                stack=found.stack(done),
+            )
             for done in found
             for executable, name in (done,)
         )

@@ -41,38 +41,38 @@ def decode_files(
 ) -> tuple[FileSeen, ...]:
     """Operations on paths per executable, sorted. `socket_paths`: the path of each socket event that has one."""
     found: Tally[_Found] = Tally()
-    renames: list[tuple[Event, str, int]] = []
+    renames: list[tuple[Event, str, int, int]] = []
     names: Tally[_Found] = Tally()
     for event in observations.events:
         # An event is sent right after its key was counted, so the key is there.
-        count = observations.seen.get(event.key, 1)
+        count, stack = observations.seen.get(event.key, 1), observations.stack(event.key)
         name = name_of(observations.arch, event.key.nr)
         if event.kind == EventKind.FILE and not event.marks & (Mark.DETACHED | Mark.TRUNCATED):
             if event.key.flags & FLAG_NAMED:
-                _add(names, _name_of_object(event, name), count)
+                _add(names, _name_of_object(event, name), count, stack)
             elif CALLS[name].kind is Kind.PATHS:
-                renames.append((event, name, count))
+                renames.append((event, name, count, stack))
             else:
                 for item in _operations(event, CALLS[name]):
-                    _add(found, item, count)
+                    _add(found, item, count, stack)
         elif event in socket_paths:
             for item in _socket_operations(event, CALLS[name], socket_paths[event]):
-                _add(found, item, count)
+                _add(found, item, count, stack)
     for key, count in observations.seen.items():
         if key.nr == EXEC_NR:
             for item in _execs(key, programs):
-                _add(found, item, count)
+                _add(found, item, count, observations.stack(key))
     for item in _links(names, found):
-        _add(found, item, names[item])
+        _add(found, item, names[item], names.stack(item))
     folders = _folders(found)
-    for event, name, count in renames:
+    for event, name, count, stack in renames:
         for item in _two_names(event, CALLS[name], folders):
-            _add(found, item, count)
+            _add(found, item, count, stack)
     return _merge(found, folders, programs)
 
 
-def _add(found: Tally[_Found], item: _Found, count: int) -> None:
-    found.add(item, item.executable, count)
+def _add(found: Tally[_Found], item: _Found, count: int, stack: int) -> None:
+    found.add(item, item.executable, count, stack)
 
 
 def _resolution(event: Event, row: CallRow) -> Resolution:
@@ -236,7 +236,7 @@ def _merge(found: Tally[_Found], folders: set[bytes], programs: Mapping[int, Pro
         folder = "folder" if item.folder or item.path in folders else ""
         executable, path = program_text(programs, item.executable), to_text(item.path)
         seen = (executable, path, item.operation, item.result, item.resolution, item.syscall, folder)
-        merged.add(seen, item.executable, found[item])
+        merged.add(seen, item.executable, found[item], found.stack(item))
     return tuple(
         sorted(
             FileSeen(
@@ -249,6 +249,7 @@ def _merge(found: Tally[_Found], folders: set[bytes], programs: Mapping[int, Pro
                 folder=bool(folder),
                 count=merged[seen],
                 phases=merged.phases(seen),
+                stack=merged.stack(seen),
             )
             for seen in merged
             for executable, path, operation, result, resolution, syscall, folder in (seen,)

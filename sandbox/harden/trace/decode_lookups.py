@@ -88,7 +88,8 @@ def decode_lookups(observations: Observations, programs: Mapping[int, Program]) 
         answer = parse_answer(event.string) if event.kind == EventKind.ANSWER else None
         if answer is not None:
             item = program_text(programs, event.key.executable), answer[0]
-            found.add(item, event.key.executable, observations.seen.get(event.key, 1))
+            count = observations.seen.get(event.key, 1)
+            found.add(item, event.key.executable, count, observations.stack(event.key))
             addresses[item].update(answer[1])
     return tuple(
         sorted(
@@ -98,6 +99,7 @@ def decode_lookups(observations: Observations, programs: Mapping[int, Program]) 
                 addresses=tuple(sorted(addresses[item])),
                 count=found[item],
                 phases=found.phases(item),
+                stack=found.stack(item),
             )
             for item in found
             for executable, host in (item,)

@@ -31,7 +31,8 @@ def decode_mounts(observations: Observations, programs: Mapping[int, Program]) -
             continue
         executable = program_text(programs, event.key.executable)
         item = (executable, to_text(event.string), syscall, result_of(event.key.error))
-        found.add(item, event.key.executable, observations.seen.get(event.key, 1))
+        count = observations.seen.get(event.key, 1)
+        found.add(item, event.key.executable, count, observations.stack(event.key))
     return tuple(
         sorted(
             MountSeen(
@@ -41,6 +42,7 @@ def decode_mounts(observations: Observations, programs: Mapping[int, Program]) -
                 result=result,
                 count=found[item],
                 phases=found.phases(item),
+                stack=found.stack(item),
             )
             for item in found
             for executable, filesystem, syscall, result in (item,)

@@ -78,7 +78,8 @@ def decode_sockets(
             result_of(event.key.error, _MADE.get(operation)),
             syscall,
         )
-        found.add(item, event.key.executable, observations.seen.get(event.key, 1))
+        count = observations.seen.get(event.key, 1)
+        found.add(item, event.key.executable, count, observations.stack(event.key))
     seen = [
         SocketSeen(
             executable=executable,
@@ -92,6 +93,7 @@ def decode_sockets(
             syscall=syscall,
             count=found[item],
             phases=found.phases(item),
+            stack=found.stack(item),
         )
         for item in found
         for executable, operation, family, kind, protocol, address, port, result, syscall in (item,)

@@ -17,6 +17,7 @@ __all__ = [
     "KILLED_NR",
     "LOSSES",
     "SERVING",
+    "STACK_LOSSES",
     "STATE",
     "SYSCALLS",
     "ArgumentKey",
@@ -36,6 +37,7 @@ __all__ = [
     "parse_records",
     "parse_state",
     "unpack_entries",
+    "unpack_key",
 ]
 
 SYSCALLS: Final = 512
@@ -57,7 +59,8 @@ FLAG_NAMED: Final = 1 << 31
 LOSSES: Final = ("ring_full", "map_full", "no_memory", "tasks", "unreadable", "truncated", "detached", "mappings")
 
 
-STATE: Final = struct.Struct(f"={len(LOSSES)}QQ8IQQ")
+STACK_LOSSES: Final = ("ring_full", "limit", "mappings", "unreadable")
+STATE: Final = struct.Struct(f"={len(LOSSES)}QQ8IQ{len(STACK_LOSSES)}QQQ")
 
 
 class State(NamedTuple):
@@ -73,6 +76,7 @@ class State(NamedTuple):
     """The highest soft RLIMIT_NOFILE that a process set itself and that was not just the hard one; 0: none did."""
     unflushed: int
     """Calls that tasks count themselves, as the last `sum_task` found them."""
+    stack_losses: Mapping[str, int]
 
 
 class CountKey(NamedTuple):
@@ -172,6 +176,9 @@ class EventKind:
     """`string` is a DNS message that a name server sent."""
     TYPE: Final = 17
     """`string` is the name of a file system's type, the key's flags are those of the mount."""
+    STACK: Final = 3
+    STACK_OWNER: Final = 4
+    MAPPING: Final = 5
 
 
 class Mark:
@@ -218,6 +225,14 @@ _SEGMENTS: Final = 6
 K = TypeVar("K", CountKey, ArgumentKey, CombinationKey, RefusalKey, SeenKey, CapabilityKey, SignalKey, RingKey)
 
 
+def unpack_key(type_: type[K], data: bytes) -> K:
+    """One key of a map; ValueError for bytes of another size."""
+    try:
+        return type_(*_KEYS[type_].unpack(data))
+    except struct.error as error:
+        raise ValueError(f"a key of {len(data)} bytes: {error}") from None
+
+
 def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
     """The entries of a map from keys of `type_` to 64-bit counts, given as keys and values one after the other."""
     key = _KEYS[type_]
@@ -228,8 +243,16 @@ def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
 def parse_state(section: bytes) -> State:
     """The section's map as it is read: a 32-bit key, then the structure."""
     fields = STATE.unpack_from(section, 4)
-    losses, (tasks, peak, descriptors, asked, _, unflushed) = fields[: len(LOSSES)], fields[-6:]
-    return State(dict(zip(LOSSES, losses, strict=True)), tasks, peak, descriptors, asked, unflushed)
+    losses, rest = fields[: len(LOSSES)], fields[len(LOSSES) :]
+    return State(
+        losses=dict(zip(LOSSES, losses, strict=True)),
+        tasks=rest[5],
+        tasks_peak=rest[6],
+        descriptors_peak=rest[7],
+        descriptors_asked=rest[8],
+        unflushed=rest[-1],
+        stack_losses=dict(zip(STACK_LOSSES, rest[10:], strict=False)),
+    )
 
 
 def parse_records(data: bytes) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import msgspec
 
 from harden.model.arch import Arch
 from harden.model.recording import Unseen
+from harden.model.stack import NO_STACK
 from harden.trace.layout import (
     COMBINATIONS,
     ArgumentKey,
@@ -20,6 +21,7 @@ from harden.trace.layout import (
     SeenKey,
     SignalKey,
 )
+from harden.trace.stack_records import Key, Owner, StackRecords
 
 __all__ = ["Observations"]
 
@@ -54,5 +56,13 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     """The highest descriptor that a process had, plus 1; 0 where that is not seen."""
     descriptors_asked: int = 0
     """The highest soft RLIMIT_NOFILE, not just the hard one, that a process set itself; 0: none did."""
+    stacks: StackRecords = StackRecords()
+    """The user stacks of what is new; empty for a recorder that takes none."""
+    stack_numbers: Mapping[Owner, int] = {}
+    """The number that the stack of each of its owners has in a recording (`decode_stacks`)."""
     losses: Mapping[str, int] = {}
     """Why something is missing, to how often; see `decode_gaps`."""
+
+    def stack(self, key: Key) -> int:
+        """The number of the stack that what has this key was first seen with."""
+        return self.stack_numbers.get((type(key), key), NO_STACK)

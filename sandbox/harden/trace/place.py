@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-__all__ = ["folder_of", "join", "names_of_path", "path_of_names"]
+__all__ = ["folder_of", "join", "names_of_path", "own_name", "path_of_names"]
 
 
 def path_of_names(names: bytes) -> bytes:
@@ -28,3 +28,9 @@ def join(base: bytes, name: bytes) -> bytes:
 def folder_of(path: bytes) -> bytes:
     """The folder that holds `path`."""
     return posixpath.dirname(path)
+
+
+def own_name(names: bytes) -> bytes:
+    """`memfd:NAME`, never something that could be taken for a path."""
+    name = names.split(b"\0")[0]
+    return name if name.startswith(b"memfd:") else b"memfd:" + name

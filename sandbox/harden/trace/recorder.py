@@ -6,13 +6,15 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final
 
 from harden.errors import HardenError
 from harden.kernel.host import native_arch
 from harden.model.arch import Arch
+from harden.model.recording import Unseen
 from harden.trace.bpf_object import BpfObject, LoadError, trampoline_errno
 from harden.trace.config import encode_config
 from harden.trace.kernel_stack import hides_symbols, probing_stacks
@@ -34,6 +36,7 @@ from harden.trace.layout import (
 )
 from harden.trace.observations import Observations
 from harden.trace.progress import Progress, describe_event
+from harden.trace.stack_records import parse_stack_records
 
 __all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "OPTIONAL_PROGRAMS", "SUM_PROGRAM", "Recorder"]
 
@@ -52,17 +55,28 @@ CAPABILITY_HOOKS: Final = {
 
 _DRAIN_MS: Final = 20
 _MEMORY_LIMIT: Final = 256 << 20
+_STACK_MEMORY_LIMIT: Final = 64 << 20
+_SMALLEST_RING: Final = 4096
+_EVENTS, _USER_STACKS = 0, 1
 
 
 class Recorder:
     """Records one cgroup from `attach` to `stop`. Recorders do not see each other's cgroups."""
 
     def __init__(
-        self, bpf: BpfObject, *, arch: Arch, capability_hook: str, left_out: frozenset[str], combinations: int
+        self,
+        bpf: BpfObject,
+        *,
+        arch: Arch,
+        capability_hook: str,
+        left_out: frozenset[str],
+        combinations: int,
+        stacks: bool,
     ) -> None:
         self._bpf = bpf
         self._arch = arch
         self._combinations = combinations
+        self._takes_stacks = stacks
         without = "".join(f"; without {name}" for name in sorted(left_out))
         self.description = f"bpf (tp_btf; capabilities: {capability_hook}{without})"
         """The backend and its hooks, as a recording names them."""
@@ -83,6 +97,7 @@ class Recorder:
         distinct: int = DISTINCT,
         is_ready_told: bool = False,
         refusals: bool = False,
+        stacks: bool = False,
         capability_hooks: Sequence[str] = tuple(CAPABILITY_HOOKS),
     ) -> Recorder:
         """Load and attach for the cgroup v2 with this id (its folder's inode number) and its descendants.
@@ -90,12 +105,14 @@ class Recorder:
         `combinations` bounds the distinct arguments kept per executable, phase and call, `distinct` the operations on
         paths and sockets; what goes beyond makes the recording incomplete. With `is_ready_told` the phase
         `serving` begins with `begin_serving()`, else where each thread first waits for requests. `refusals` also tells
-        what seccomp filters refused, which every call of the program pays for. Raises HardenError when an essential
-        program cannot be loaded, with what would fix it.
+        what seccomp filters refused, which every call of the program pays for. `stacks` also takes the user stack of
+        everything new, where the kernel lets its mappings be looked at. Raises HardenError when an essential program
+        cannot be loaded, with what would fix it.
         """
         arch = native_arch()
         seed = int.from_bytes(os.urandom(8), "little")
-        config = encode_config(
+        config = partial(
+            encode_config,
             arch=arch,
             cgroup_id=cgroup_id,
             seed=seed,
@@ -103,10 +120,13 @@ class Recorder:
             is_ready_told=is_ready_told,
             refusals=refusals,
         )
-        bpf, hook, left_out = _load(config, distinct, capability_hooks)
+        bpf, hook, left_out, stacks = _load(config, distinct, capability_hooks, stacks=stacks and arch in {Arch.X86_64})
         try:
             bpf.open_ring("events", _MEMORY_LIMIT)
-            recorder = cls(bpf, arch=arch, capability_hook=hook, left_out=left_out, combinations=combinations)
+            bpf.open_ring("user_stacks", _STACK_MEMORY_LIMIT)
+            recorder = cls(
+                bpf, arch=arch, capability_hook=hook, left_out=left_out, combinations=combinations, stacks=stacks
+            )
             for program in ESSENTIAL_PROGRAMS:
                 bpf.attach(program)
         except BaseException:
@@ -173,8 +193,8 @@ class Recorder:
         try:
             while not self._stopping.is_set():
                 with self._lock:
-                    if self._bpf.drain(_DRAIN_MS):
-                        self._last = (*self._bpf.last_record(), time.monotonic())
+                    if self._bpf.drain(_DRAIN_MS) and (last := self._bpf.last_record())[0] != self._last[0]:
+                        self._last = (*last, time.monotonic())
         except HardenError as error:
             self._drain_error = error
 
@@ -182,16 +202,19 @@ class Recorder:
         bpf = self._bpf
         state = parse_state(bpf.read(".data.state"))
         losses = dict(state.losses)
-        losses["memory"] = bpf.overflows()
+        losses["memory"] = bpf.overflows(_EVENTS)
         losses["skipped"] = bpf.misses()
         capabilities = unpack_entries(CapabilityKey, bpf.read("capabilities"))
         stacks = bpf.read("stacks") if any(key.stack >= 0 for key in capabilities) else b""
         # Said where the recording names its recorder: more is then taken for needed, nothing is missing.
         hidden = "; kernel symbols hidden, so checks that only look count as real" if stacks and hides_symbols() else ""
+        stack_losses = {**state.stack_losses, "memory": bpf.overflows(_USER_STACKS)}
         return Observations(
             recorder=self.description + hidden,
             arch=self._arch,
-            events=tuple(parse_event(record) for record in parse_records(bpf.records())),
+            unseen=() if self._takes_stacks else (Unseen.STACKS,),
+            stacks=parse_stack_records(bpf.records(_USER_STACKS), stack_losses),
+            events=tuple(parse_event(record) for record in parse_records(bpf.records(_EVENTS))),
             seen=unpack_entries(SeenKey, bpf.read("seen")),
             counts=unpack_entries(CountKey, bpf.read("counts")),
             arguments=unpack_entries(ArgumentKey, bpf.read("arguments")),
@@ -209,9 +232,11 @@ class Recorder:
         )
 
 
-def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject, str, frozenset[str]]:
+def _load(
+    config: Callable[..., bytes], distinct: int, hooks: Sequence[str], *, stacks: bool
+) -> tuple[BpfObject, str, frozenset[str], bool]:
     """The loaded object, with the optional programs attached and the first capability hook that the kernel takes;
-    which hook that is, and the optional programs that it refused.
+    which hook that is, the optional programs that it refused, and whether stacks are taken.
     """
     refused: list[LoadError] = []
     left_out: frozenset[str] = frozenset()
@@ -224,13 +249,16 @@ def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject
             remaining.pop(0)
             continue
         try:
-            return _load_with(config, distinct, hook, left_out), hook, left_out
+            bpf = _load_with(config(stacks=stacks), distinct, hook, left_out, stacks=stacks)
+            return bpf, hook, left_out, stacks
         except LoadError as error:
             if error.program in OPTIONAL_PROGRAMS:
                 left_out |= {error.program}
-            elif error.program in CAPABILITY_HOOKS[hook]:
+            elif error.program in CAPABILITY_HOOKS[hook] and not stacks:
                 refused.append(error)
                 remaining.pop(0)
+            elif stacks:
+                stacks = False
             else:
                 raise
     raise HardenError(
@@ -240,7 +268,7 @@ def _load(config: bytes, distinct: int, hooks: Sequence[str]) -> tuple[BpfObject
     )
 
 
-def _load_with(config: bytes, distinct: int, hook: str, left_out: frozenset[str]) -> BpfObject:
+def _load_with(config: bytes, distinct: int, hook: str, left_out: frozenset[str], *, stacks: bool) -> BpfObject:
     """The object with one capability hook, and without some optional programs; LoadError names what was refused."""
     bpf = BpfObject()
     others = {program for other, programs in CAPABILITY_HOOKS.items() if other != hook for program in programs}
@@ -248,6 +276,8 @@ def _load_with(config: bytes, distinct: int, hook: str, left_out: frozenset[str]
         bpf.disable(others | left_out)
         bpf.fill(".rodata.config", config)
         bpf.resize("seen", distinct)
+        if not stacks:
+            bpf.resize("user_stacks", _SMALLEST_RING)
         bpf.load()
         for program in (*CAPABILITY_HOOKS[hook], *(name for name in OPTIONAL_PROGRAMS if name not in left_out)):
             bpf.attach(program)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 import harden
 from harden.model.outcome import Change
-from harden.model.recording import ExecutableSeen, Gap, GapKind, Host, Run, RunStatus
+from harden.model.recording import ExecutableSeen, FileSeen, Gap, GapKind, Host, Run, RunStatus, Unseen
 from harden.model.resource_limit import PeakName
+from harden.model.stack import NO_STACK
 from harden.model.workload import Workload
 from harden.trace.decode import (
     ABI_NATIVE,
@@ -23,6 +26,7 @@ from harden.trace.decode_gaps import decode_gaps
 from harden.trace.decode_lookups import decode_lookups
 from harden.trace.decode_mounts import decode_mounts
 from harden.trace.decode_sockets import decode_sockets, socket_paths
+from harden.trace.decode_stacks import decode_stacks
 from harden.trace.executables import Resolve, describe_executables
 from harden.trace.observations import Observations
 from harden.trace.script import describe_interpreters
@@ -57,10 +61,12 @@ def build_run(
 
     `resolve` gives the host file for a path of the sandbox, for digests and build ids; without it they stay empty.
     """
+    stacks, numbers = decode_stacks(observations.stacks, resolve)
+    observations = msgspec.structs.replace(observations, stack_numbers=numbers)
     programs = decode_programs(observations.events)
     paths = socket_paths(observations.events)
     through, scripts = describe_interpreters(programs.values(), resolve)
-    files = tuple(sorted({*decode_files(observations, programs, paths), *through}))
+    files = _with_through(decode_files(observations, programs, paths), through)
     gaps = decode_gaps(observations, programs)
     if status.interrupted:
         gaps = tuple(sorted((*gaps, Gap(kind=GapKind.INTERRUPTED, detail="the recording was interrupted"))))
@@ -83,7 +89,16 @@ def build_run(
         gaps=gaps,
         perturbation=perturbation,
         peaks={**_peaks(observations), **(peaks or {})},
+        stacks=msgspec.UNSET if Unseen.STACKS in observations.unseen else stacks,
     )
+
+
+def _with_through(files: tuple[FileSeen, ...], through: tuple[FileSeen, ...]) -> tuple[FileSeen, ...]:
+    """Both, sorted, and what is in both once."""
+    if not through:
+        return files
+    known = {msgspec.structs.replace(file, stack=NO_STACK) for file in files}
+    return tuple(sorted((*files, *(file for file in through if file not in known))))
 
 
 def _peaks(observations: Observations) -> dict[str, float]:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 from harden.model.phase import Phase
+from harden.model.stack import NO_STACK
 from harden.trace.layout import SERVING
 
 __all__ = ["Tally"]
@@ -21,6 +22,7 @@ class Tally(Generic[T]):
         self._counts: Counter[T] = Counter()
         self._serving: set[T] = set()
         self._init: set[T] = set()
+        self._stacks: dict[T, int] = {}
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -31,10 +33,19 @@ class Tally(Generic[T]):
     def __getitem__(self, thing: T) -> int:
         return self._counts[thing]
 
-    def add(self, thing: T, executable: int, count: int) -> None:
-        """Count `thing`, done by an executable whose number, as the kernel side has it, tells the phase."""
+    def add(self, thing: T, executable: int, count: int, stack: int = NO_STACK) -> None:
+        """Count `thing`, done by an executable whose number, as the kernel side has it, tells the phase.
+
+        `stack` is the number of a stack that it was done from.
+        """
         self._counts[thing] += count
+        if stack != NO_STACK:
+            self._stacks[thing] = min(stack, self._stacks.get(thing, stack))
         (self._serving if executable & SERVING else self._init).add(thing)
+
+    def stack(self, thing: T) -> int:
+        """The stack that `thing` was first done from: they are numbered in the order of their first time."""
+        return self._stacks.get(thing, NO_STACK)
 
     def phases(self, thing: T) -> tuple[Phase, ...]:
         """The phases of `thing` in their order."""

@@ -39,7 +39,8 @@ int BPF_PROG(signal_sent, int signal, struct kernel_siginfo *info, struct task_s
 		return 0;
 	key.executable = state->executable;
 	key.target = target_of(sender, target);
-	add(&signals, &key, 1);
+	if (add(&signals, &key, 1) && config.stacks)
+		tell_stack(state->stack, OWNER_SIGNAL, &key, sizeof(key));
 	return 0;
 }
 
@@ -54,7 +55,8 @@ int BPF_PROG(ring_submitted, struct io_kiocb *request)
 		return 0;
 	key.executable = state->executable;
 	key.opcode = BPF_CORE_READ(request, opcode);
-	add(&rings, &key, 1);
+	if (add(&rings, &key, 1) && config.stacks)
+		tell_stack(copy_current_stack(key.executable, STACK_RING, known_space()), OWNER_RING, &key, sizeof(key));
 	return 0;
 }
 

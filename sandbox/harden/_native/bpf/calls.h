@@ -26,7 +26,6 @@
 /* sendmmsg takes at most UIO_MAXIOV messages; struct mmsghdr has 64 bytes on 64-bit machines. */
 #define MESSAGES 1024
 #define MESSAGE_SIZE 64
-#define CALL_SLOT 0
 /* struct open_how: flags, mode, resolve. */
 #define RESOLVE_OFFSET 16
 #define RESOLVE_IN_ROOT 0x10

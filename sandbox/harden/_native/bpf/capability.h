@@ -35,19 +35,28 @@ static __always_inline __u32 circumstances(struct task_struct *task, __u64 names
 	return marks;
 }
 
-static __always_inline void see_capability(struct task_struct *task, __u32 executable, int capability, __u32 marks,
-					   int stack)
+/* An exec has replaced the memory by the time that most of its checks are made: its stack was taken before. */
+static __always_inline __u64 stack_of_check(struct task_state *state, int nr)
+{
+	if (nr >= 0 && nr < SYSCALLS && config.traits[row_of(nr)] & TRAIT_STACK)
+		return state->stack;
+	return copy_current_stack(state->executable, nr, known_space());
+}
+
+static __always_inline void see_capability(struct task_struct *task, struct task_state *state, int capability,
+					   __u32 marks, int stack)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct capability_key key = {
-		.executable = executable,
+		.executable = state->executable,
 		.nr = call_number(regs),
 		.stack = stack,
 		.capability = capability,
 		.marks = marks,
 	};
 
-	add(&capabilities, &key, 1);
+	if (add(&capabilities, &key, 1) && config.stacks)
+		tell_stack(stack_of_check(state, key.nr), OWNER_CAPABILITY, &key, sizeof(key));
 }
 
 SEC("tp_btf/cap_capable")
@@ -61,7 +70,7 @@ int BPF_PROG(capability_tracepoint, const struct cred *cred, struct user_namespa
 	if (!state)
 		return 0;
 	marks = circumstances(task, (__u64)target, 0) | (error ? 0 : CAPABILITY_GRANTED);
-	see_capability(task, state->executable, capability, marks, bpf_get_stackid(ctx, &stacks, BPF_F_FAST_STACK_CMP));
+	see_capability(task, state, capability, marks, bpf_get_stackid(ctx, &stacks, BPF_F_FAST_STACK_CMP));
 	return 0;
 }
 
@@ -76,7 +85,7 @@ int BPF_PROG(capability_fexit, const struct cred *cred, struct user_namespace *t
 	if (!state)
 		return 0;
 	marks = circumstances(task, (__u64)target, options & CAP_OPT_NOAUDIT) | (error ? 0 : CAPABILITY_GRANTED);
-	see_capability(task, state->executable, capability, marks, -1);
+	see_capability(task, state, capability, marks, -1);
 	return 0;
 }
 
@@ -103,7 +112,7 @@ int BPF_KRETPROBE(capability_kretprobe, int error)
 	if (!state || !state->pending)
 		return 0;
 	marks = circumstances(task, state->pending_namespace, state->pending >> 16) | (error ? 0 : CAPABILITY_GRANTED);
-	see_capability(task, state->executable, (state->pending & 0xffff) - 1, marks, -1);
+	see_capability(task, state, (state->pending & 0xffff) - 1, marks, -1);
 	state->pending = 0;
 	return 0;
 }

@@ -26,11 +26,12 @@ struct thread_info {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip;
+	unsigned long bp, bx, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 sp;
 	__u64 pc;
 	__u64 orig_x0;
 	__s32 syscallno;
@@ -61,11 +62,14 @@ struct qstr {
 };
 
 struct super_block {
-	unsigned long s_magic;
+	__u32 s_dev;
 };
 
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
+	long long i_size;
+	struct super_block *i_sb;
 };
 
 struct dentry {
@@ -120,11 +124,18 @@ struct fs_struct {
 	struct path pwd;
 };
 
+typedef struct {
+	void *vdso;
+} mm_context_t;
+
 struct mm_struct {
+	mm_context_t context;
 	unsigned long arg_start;
+	unsigned long start_stack;
 };
 
 struct vm_area_struct {
+	unsigned long vm_start, vm_end, vm_flags, vm_pgoff;
 	struct file *vm_file;
 };
 

@@ -78,6 +78,7 @@ struct argument_row {
 #define TRAIT_DESCRIPTORS 16 /* may make descriptors without returning them */
 #define TRAIT_SET_LIMIT 32 /* setrlimit */
 #define TRAIT_CHANGE_LIMIT 64 /* prlimit64 */
+#define TRAIT_STACK 128 /* its stack is not to be had where something new is seen in it */
 #define TRAITS_AT_EXIT                                                                                                 \
 	(TRAIT_EXIT | TRAIT_DESCRIPTOR | TRAIT_DESCRIPTORS | TRAIT_SET_LIMIT | TRAIT_CHANGE_LIMIT)
 
@@ -87,7 +88,7 @@ struct recorder_config {
 	__u32 combinations;
 	__u32 is_ready_told; /* `serving` begins when user space says so, and not where a thread first waits */
 	__u32 refusals; /* also tell what a seccomp filter refused; costs every call a store */
-	__u32 unused;
+	__u32 stacks; /* also tell the user stack of what is new */
 	struct call_row calls[SYSCALLS];
 	struct argument_row arguments[SYSCALLS];
 	__u8 traits[SYSCALLS];
@@ -184,7 +185,28 @@ struct ring_key {
 	__u32 opcode;
 };
 
-enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET };
+enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET, EVENT_STACK, EVENT_STACK_OWNER, EVENT_MAPPING };
+
+/*
+ * The last three come by the ring `user_stacks`. A stack: `hash` is its number, `anchor` its address space's, `mode`
+ * is 1 if it is copied up to where the first thread began; the strings are its registers and what it holds. Its
+ * owner: `hash` is the stack's number, `nr` an enum stack_owner, the string a key. A mapping: `hash` is the number of
+ * the address space, the string a mapping_text, the base its file.
+ */
+enum stack_owner { OWNER_CALL, OWNER_ARGUMENTS, OWNER_SEEN, OWNER_CAPABILITY, OWNER_SIGNAL, OWNER_RING };
+
+#define STACK_MAX 8192
+
+struct user_registers {
+	__u64 instruction, stack;
+	__u64 frame, base; /* on x86 bp and bx: frames are found by no others */
+};
+
+struct mapping_text {
+	__u64 start, end;
+	__u64 offset; /* in pages */
+	__u64 inode, size, device; /* without a file: inode is 1 for the vDSO */
+};
 
 /* Kinds of the ring `events` besides: `string` is a DNS message, or the name of a file system's type. */
 #define EVENT_ANSWER 16
@@ -228,6 +250,13 @@ struct losses {
 	__u64 mappings;       /* mappings that could not be looked up */
 };
 
+struct stack_losses {
+	__u64 ring_full;
+	__u64 limit;      /* enough of this executable and call were taken */
+	__u64 mappings;   /* the address space was being changed */
+	__u64 unreadable; /* the stack was not in memory */
+};
+
 struct recorder_state {
 	struct losses losses;
 	__u64 namespace;   /* the payload's user namespace, as its first execve left it; only ever compared */
@@ -240,6 +269,8 @@ struct recorder_state {
 	__u32 descriptors_peak; /* the highest number that a process had, plus 1 */
 	__u32 descriptors_asked; /* the highest soft RLIMIT_NOFILE below the hard one that a process set itself */
 	__u64 descriptors_hard; /* the hard RLIMIT_NOFILE that the payload started with */
+	struct stack_losses stack_losses;
+	__u64 stacks; /* numbers given out */
 	__u64 unflushed; /* calls that sum_task found in tasks, not yet in the map of counts */
 };
 

@@ -31,6 +31,7 @@ struct task_state {
 	__u32 waiting_nr;
 	__u32 unread; /* the arguments of the call under way lie in memory that is not there yet */
 	__u64 waiting; /* in a call that waits for requests: voluntary context switches before it, plus 1 */
+	__u64 stack; /* the number of the one that the last call with TRAIT_STACK was made with */
 	__u64 entered; /* with config.refusals: the call under way got past the filters */
 	__u64 counts[SYSCALLS];
 };
@@ -73,9 +74,13 @@ struct {
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
+#define NEWS 4
+
 struct scratch {
 	struct event event;
 	__u8 text[TEXT_MASK + 1 + TEXT_MAX + 8];
+	struct seen_key news[NEWS]; /* what was new in the call under way; not sent */
+	__u64 news_count;
 };
 
 /*
@@ -83,10 +88,10 @@ struct scratch {
  * what they are given may be NULL for all that the verifier knows.
  */
 
-/* One for sys_exit and one for the exec tracepoint, which never run inside each other on one processor. */
+/* For sys_exit, the exec tracepoint and stacks: what fills one is not interrupted by what fills the same. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 3);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");

@@ -167,7 +167,8 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	id = identify(binprm, &loader, BPF_CORE_READ(task, mm, arg_start));
 	state->executable = id | (state->executable & SERVING);
 	key.hash = id;
-	add(&seen, &key, 1);
+	if (add(&seen, &key, 1))
+		tell_stack(state->stack, OWNER_SEEN, &key, sizeof(key));
 	return see_started(binprm, state->executable, call_number((struct pt_regs *)bpf_task_pt_regs(current)));
 }
 

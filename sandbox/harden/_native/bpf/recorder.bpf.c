@@ -20,7 +20,7 @@ static __always_inline void count_foreign(struct task_state *state, const struct
 }
 
 /* 1 where they lie in memory that is not there: the kernel has not read it yet either. */
-static __noinline int take_arguments(const struct pt_regs *regs, __u32 executable, __u32 nr)
+static __noinline int take_arguments(const struct pt_regs *regs, __u32 executable, __u32 nr, __u64 stack)
 {
 	struct argument_key key = {.executable = executable, .nr = nr};
 	struct combination_key call = {.executable = executable, .nr = nr};
@@ -52,6 +52,8 @@ static __noinline int take_arguments(const struct pt_regs *regs, __u32 executabl
 		add(&arguments, &key, 1);
 	else if (error)
 		lose_update(error);
+	else if (config.stacks)
+		tell_stack(stack ? stack : take_stack(executable, nr), OWNER_ARGUMENTS, &key, sizeof(key));
 	return 0;
 }
 
@@ -60,6 +62,7 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = bpf_task_storage_get(&tasks, task, 0, 0);
+	__u64 stack = 0;
 	__u32 nr = id;
 	__u8 traits;
 
@@ -73,12 +76,15 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 			count_foreign(state, task, nr);
 		return 0;
 	}
-	state->counts[row_of(nr)]++;
 	traits = config.traits[row_of(nr)];
+	if (!state->counts[row_of(nr)]++ && config.stacks)
+		stack = see_first_call(state->executable, nr);
+	if (traits & TRAIT_STACK && config.stacks)
+		state->stack = stack ? stack : take_stack(state->executable, nr);
 	if (traits & TRAIT_WAIT)
 		begin_waiting(state, task, regs, nr);
 	if (traits & TRAIT_ARGUMENTS)
-		state->unread = take_arguments(regs, state->executable, nr);
+		state->unread = take_arguments(regs, state->executable, nr, stack);
 	return 0;
 }
 
@@ -93,6 +99,24 @@ static __always_inline void count_error(struct task_state *state, const struct t
 	add(&counts, &key, 1);
 }
 
+/* The stack of what was new in the call that ends. */
+static __noinline int end_news(__u32 executable, __u32 nr)
+{
+	struct scratch *scratch = scratch_of(CALL_SLOT);
+	__u64 stack;
+
+	if (!scratch || !scratch->news_count)
+		return 0;
+	if (config.stacks) {
+		stack = take_stack(executable, nr);
+		for (int i = 0; i < NEWS; i++)
+			if ((__u64)i < scratch->news_count)
+				tell_stack(stack, OWNER_SEEN, &scratch->news[i], sizeof(struct seen_key));
+	}
+	scratch->news_count = 0;
+	return 0;
+}
+
 static __noinline int end_call(struct pt_regs *regs, struct task_state *state, long result, __u32 nr, bool refused)
 {
 	struct call call = {
@@ -104,7 +128,7 @@ static __noinline int end_call(struct pt_regs *regs, struct task_state *state, l
 
 	if (config.calls[row_of(nr)].also == ALSO_ARGUMENTS && state->unread) {
 		state->unread = 0;
-		if (take_arguments(regs, state->executable, nr) && result != -EFAULT)
+		if (take_arguments(regs, state->executable, nr, 0) && result != -EFAULT)
 			lose(&global.losses.unreadable);
 	}
 	for (int i = 0; i < 6; i++)
@@ -148,7 +172,7 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 		see_answer(regs, state->executable, id, result);
 	if (!is_error)
 		see_descriptors(regs, result, traits);
-	if (!(traits & TRAIT_EXIT))
-		return 0;
-	return end_call(regs, state, result, id, is_refused);
+	if (traits & TRAIT_EXIT)
+		end_call(regs, state, result, id, is_refused);
+	return end_news(state->executable, id);
 }

@@ -47,6 +47,19 @@ static __always_inline __u64 argument(const struct pt_regs *regs, __u8 index)
 	}
 }
 
+static __always_inline __u64 stack_pointer(const struct pt_regs *regs)
+{
+	return regs->sp;
+}
+
+static __always_inline void take_registers(struct user_registers *to, const struct pt_regs *regs)
+{
+	to->instruction = regs->ip;
+	to->stack = regs->sp;
+	to->frame = regs->bp;
+	to->base = regs->bx;
+}
+
 static __always_inline bool is_compat(const struct task_struct *task)
 {
 	return task->thread_info.status & TS_COMPAT;
@@ -85,6 +98,20 @@ static __always_inline __u64 argument(const struct pt_regs *regs, __u8 index)
 	default:
 		return 0;
 	}
+}
+
+static __always_inline __u64 stack_pointer(const struct pt_regs *regs)
+{
+	return regs->sp;
+}
+
+/* Only what begins a chain of frame pointers. */
+static __always_inline void take_registers(struct user_registers *to, const struct pt_regs *regs)
+{
+	to->instruction = regs->pc;
+	to->stack = regs->sp;
+	to->frame = regs->regs[29];
+	to->base = 0;
 }
 
 static __always_inline bool is_compat(const struct task_struct *task)

@@ -3,7 +3,9 @@
 #ifndef HARDEN_TEXT_H
 #define HARDEN_TEXT_H
 
-#include "walk.h"
+#include "stack.h"
+
+#define CALL_SLOT 0
 
 struct hashing {
 	__u64 hash;
@@ -79,6 +81,19 @@ static __always_inline void clear_event(struct scratch *scratch)
 	__builtin_memset(&scratch->event, 0, sizeof(scratch->event));
 }
 
+/* For the end of the call, which has one stack for all that was new in it. */
+static __always_inline void keep_news(struct scratch *scratch)
+{
+	__u64 index = scratch->news_count;
+
+	if (index < NEWS) {
+		scratch->news[index] = scratch->event.key;
+		scratch->news_count = index + 1;
+	} else if (config.stacks) {
+		lose(&global.stack_losses.limit);
+	}
+}
+
 /* Send the scratch's event with `length` bytes of text; false when it was lost. */
 __noinline int send(__u32 slot, __u32 length)
 {
@@ -98,6 +113,8 @@ __noinline int send(__u32 slot, __u32 length)
 		lose(&global.losses.ring_full);
 		return 0;
 	}
+	if (slot == CALL_SLOT)
+		keep_news(scratch);
 	return 1;
 }
 
