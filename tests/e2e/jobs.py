@@ -15,6 +15,9 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 HARDEN = ROOT / ".venv/bin/harden"
+IN_PYTHON = ROOT / ".venv/bin/harden-python"
+"""For setpriv(1) to start as another user: it opens the interpreter while it still may, wherever that lies; `harden`,
+which starts this, may not any more."""
 DEADLINE_S = 60.0
 
 

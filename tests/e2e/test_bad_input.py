@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Victim
-from tests.e2e.jobs import HARDEN, environment, harden
+from tests.e2e.jobs import HARDEN, IN_PYTHON, environment, harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
 
@@ -211,7 +211,7 @@ def as_nobody(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_tracing_as_a_user_names_the_missing_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    done = as_nobody(str(HARDEN), "trace", "--backend=bpf", "--", "/bin/true", cwd=Path("/"))
+    done = as_nobody(str(IN_PYTHON), "trace", "--backend=bpf", "--", "/bin/true", cwd=Path("/"))
     assert done.returncode == 125
     assert "Traceback" not in done.stderr
     assert "hint:" in done.stderr

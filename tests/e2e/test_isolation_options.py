@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.jobs import HARDEN
+from tests.e2e.jobs import HARDEN, IN_PYTHON
 from tests.sandboxes import NOBODY, features
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
@@ -151,7 +151,7 @@ def test_each_of_them_shows_its_effect_again(tmp_path: Path) -> None:
 
 @pytest.mark.requires("nobody")
 def test_an_ordinary_users_options_are_kept_too() -> None:
-    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(HARDEN)]
+    become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", str(IN_PYTHON)]
     script = "hostname; ulimit -Sn; echo x > /srv/x; cat /srv/x"
     options = ["--tmpfs", "/srv:1M", "--hostname", "box", "--rlimit", "nofile=64"]
     with tempfile.TemporaryDirectory(prefix="harden-options-", dir="/var/tmp") as folder:

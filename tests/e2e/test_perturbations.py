@@ -19,7 +19,7 @@ import pytest
 
 from harden.model.scenario import Perturbation
 from tests.conftest import ROOT
-from tests.e2e.jobs import HARDEN, harden
+from tests.e2e.jobs import HARDEN, IN_PYTHON, harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "python3", "gcc")
 
@@ -113,7 +113,7 @@ def folder_of_nobody() -> Iterator[Path]:
 def trace_as_nobody(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
     become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
     return subprocess.run(
-        [*become, str(HARDEN), "trace", "--name", "app", "--scenario", "s.toml", "--", program],
+        [*become, str(IN_PYTHON), "trace", "--name", "app", "--scenario", "s.toml", "--", program],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,

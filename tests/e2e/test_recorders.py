@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.jobs import DEADLINE_S, HARDEN, environment
+from tests.e2e.jobs import DEADLINE_S, HARDEN, IN_PYTHON, environment
 
 pytestmark = pytest.mark.requires("root", "landlock", "seccomp")
 
@@ -36,7 +36,7 @@ AS_ROOT, AS_USER = (), BECOME
 def trace(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The command that records with each backend in turn."""
     become, backend = request.param
-    return (*become, str(HARDEN), "trace", f"--backend={backend}")
+    return (*become, str(IN_PYTHON if become else HARDEN), "trace", f"--backend={backend}")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Victim
-from tests.e2e.jobs import HARDEN, PYTHON, SQLITE, Job, environment, harden
+from tests.e2e.jobs import HARDEN, IN_PYTHON, PYTHON, SQLITE, Job, environment, harden
 
 pytestmark = pytest.mark.requires("root", "nobody", "userns", "landlock", "seccomp-notify", "gcc")
 
@@ -89,7 +89,7 @@ def test_a_user_traces_and_runs(name: str, victim: Victim, own_folder: Callable[
     bare = prepared(name, outside, victim)
     expected = as_nobody(*bare.command, cwd=outside)
     job = prepared(name, inside, victim)
-    traced = as_nobody(str(HARDEN), "trace", "--name", "job", "--", *job.command, cwd=inside)
+    traced = as_nobody(str(IN_PYTHON), "trace", "--name", "job", "--", *job.command, cwd=inside)
     assert "recording by user notification" in traced.stderr
     assert traced.stdout == expected.stdout
     run = recorded_run(inside)
@@ -98,7 +98,7 @@ def test_a_user_traces_and_runs(name: str, victim: Victim, own_folder: Callable[
     profile = tomllib.loads((inside / "job.profile.toml").read_text())
     assert "capabilities" not in profile["rights"]
     assert any("without results" in note for note in profile["generated"]["notes"])
-    ran = as_nobody(str(HARDEN), "run", cwd=inside)
+    ran = as_nobody(str(IN_PYTHON), "run", cwd=inside)
     assert ran.stdout == expected.stdout
     assert job.result(inside) == bare.result(outside)
 
@@ -108,7 +108,7 @@ def test_a_user_traces_and_runs(name: str, victim: Victim, own_folder: Callable[
 def test_no_call_that_strace_sees_is_missing(name: str, victim: Victim, own_folder: Callable[[], Path]) -> None:
     traced, straced = own_folder(), own_folder()
     job = prepared(name, traced, victim)
-    as_nobody(str(HARDEN), "trace", "--name", "job", "--backend=notify", "--", *job.command, cwd=traced)
+    as_nobody(str(IN_PYTHON), "trace", "--name", "job", "--backend=notify", "--", *job.command, cwd=traced)
     job = prepared(name, straced, victim)
     as_nobody("strace", "-f", "-qq", "-o", "log", "--", *job.command, cwd=straced)
     seen = re.findall(r"^\d+ +([a-z_0-9]+)\(", (straced / "log").read_text(errors="replace"), re.MULTILINE)
@@ -121,14 +121,14 @@ def test_no_call_that_strace_sees_is_missing(name: str, victim: Victim, own_fold
 
 
 def test_a_user_is_told_when_bpf_was_asked_for(own_folder: Callable[[], Path]) -> None:
-    done = as_nobody(str(HARDEN), "trace", "--backend=bpf", "--", "/bin/true", cwd=own_folder(), statuses=(125,))
+    done = as_nobody(str(IN_PYTHON), "trace", "--backend=bpf", "--", "/bin/true", cwd=own_folder(), statuses=(125,))
     assert "Traceback" not in done.stderr
     assert "hint:" in done.stderr
     assert "--backend=notify" in done.stderr
 
 
 def test_doctor_says_which_backends_work(own_folder: Callable[[], Path]) -> None:
-    for command, bpf in (((str(HARDEN),), True), ((*BECOME, str(HARDEN)), False)):
+    for command, bpf in (((str(HARDEN),), True), ((*BECOME, str(IN_PYTHON)), False)):
         done = subprocess.run(
             [*command, "doctor", "--json"], cwd="/", env=environment(), capture_output=True, text=True, check=False
         )

@@ -171,7 +171,7 @@ def test_a_name_is_kept_with_the_file_it_is_from(folder: Path) -> None:
 
 
 def test_a_user_of_the_profile_is_kept_with_the_file_he_is_from(tmp_path: Path) -> None:
-    traced = [*COMMAND[:1], *COMMAND[3:], "trace", "--name", "sh", "--user", "daemon", "--", "/bin/sh", "-c", "id -u"]
+    traced = [COMMAND, "trace", "--name", "sh", "--user", "daemon", "--", "/bin/sh", "-c", "id -u"]
     subprocess.run(traced, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, check=True)
     cold, warm = run(tmp_path), run(tmp_path)
     assert (cold.warm, warm.warm) == (False, True)
