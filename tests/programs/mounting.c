@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 {
 	struct clone_args on_stack = {.flags = CLONE_NEWUSER | CLONE_NEWNS, .exit_signal = SIGCHLD}, *args = &on_stack;
 	int status, file;
-	long child;
+	long child, second;
 
 	if (argc != 2)
 		return 2;
@@ -47,9 +47,10 @@ int main(int argc, char **argv)
 		_exit(mount_things());
 	/* A second one, without a namespace. */
 	on_stack.flags = 0;
-	if (child > 0 && syscall(SYS_clone3, &on_stack, sizeof(on_stack)) == 0)
+	second = child < 0 ? -1 : syscall(SYS_clone3, &on_stack, sizeof(on_stack));
+	if (second == 0)
 		_exit(0);
-	if (child < 0 || waitpid((pid_t)child, &status, 0) < 0 || !WIFEXITED(status))
+	if (second < 0 || waitpid((pid_t)second, &status, 0) < 0 || waitpid((pid_t)child, &status, 0) < 0 || !WIFEXITED(status))
 		return 8;
 	return WEXITSTATUS(status);
 }

@@ -81,7 +81,7 @@ static __always_inline bool is_name_server(int fd, __u64 address)
 	return port == NAME_SERVER_PORT;
 }
 
-static __noinline int keep_answer(__u64 buffer, __u64 size, __u32 executable, __u32 nr)
+__noinline int keep_answer(__u64 buffer, __u64 size, __u32 executable, __u32 nr)
 {
 	__u32 length = size > ANSWER_MAX ? ANSWER_MAX : size, end;
 	struct scratch *scratch = scratch_of(CALL_SLOT);
@@ -107,26 +107,29 @@ static __noinline int keep_answer(__u64 buffer, __u64 size, __u32 executable, __
 	return 0;
 }
 
-static __noinline int see_answer(const struct pt_regs *regs, __u32 executable, __u32 nr, __u64 result)
+__noinline int see_answer(struct call *call)
 {
-	const volatile struct call_row *row = &config.calls[row_of(nr)];
+	const volatile struct call_row *row;
 	struct answer_message message = {};
 	struct answer_part part = {};
 
-	part.length = result;
+	if (!call)
+		return 0;
+	row = &config.calls[row_of(call->nr)];
+	part.length = call->result;
 	if (row->also == ALSO_ANSWER) {
-		part.base = argument(regs, row->also_at);
-		message.name = argument(regs, row->also_flags);
+		part.base = pick(call, row->also_at);
+		message.name = pick(call, row->also_flags);
 	} else {
-		if (bpf_probe_read_user(&message, sizeof(message), (void *)argument(regs, row->also_at)) ||
+		if (bpf_probe_read_user(&message, sizeof(message), (void *)pick(call, row->also_at)) ||
 		    bpf_probe_read_user(&part, sizeof(part), (void *)message.parts))
 			return 0;
-		if (part.length > result)
-			part.length = result;
+		if (part.length > (__u64)call->result)
+			part.length = call->result;
 	}
-	if (!is_name_server(argument(regs, 0), message.name))
+	if (!is_name_server(call->arguments[0], message.name))
 		return 0;
-	return keep_answer(part.base, part.length, executable, nr);
+	return keep_answer(part.base, part.length, call->executable, call->nr);
 }
 
 #endif

@@ -117,6 +117,29 @@ static __noinline int end_news(__u32 executable, __u32 nr)
 	return 0;
 }
 
+/* At the end of a call: the kernel has read them by now, if they can be read. */
+__noinline int take_unread(struct call *call)
+{
+	const volatile struct argument_row *row;
+	struct combination_key combination = {};
+	struct argument_key key = {};
+
+	if (!call)
+		return 0;
+	row = &config.arguments[row_of(call->nr)];
+	key.executable = combination.executable = call->executable;
+	key.nr = combination.nr = call->nr;
+	if (bpf_probe_read_user(&key.values[0], sizeof(key.values[0]), (void *)pick(call, row->index[0]))) {
+		if (call->result != -EFAULT)
+			lose(&global.losses.unreadable);
+		return 0;
+	}
+	key.values[0] &= row->mask[0];
+	if (add(&arguments, &key, 1))
+		add(&combinations, &combination, 1);
+	return 0;
+}
+
 static __noinline int end_call(struct pt_regs *regs, struct task_state *state, long result, __u32 nr, bool refused)
 {
 	struct call call = {
@@ -126,13 +149,14 @@ static __noinline int end_call(struct pt_regs *regs, struct task_state *state, l
 		.refused = refused,
 	};
 
-	if (config.calls[row_of(nr)].also == ALSO_ARGUMENTS && state->unread) {
-		state->unread = 0;
-		if (take_arguments(regs, state->executable, nr, 0) && result != -EFAULT)
-			lose(&global.losses.unreadable);
-	}
 	for (int i = 0; i < 6; i++)
 		call.arguments[i] = argument(regs, i);
+	if (config.calls[row_of(nr)].also >= ALSO_ANSWER)
+		return see_answer(&call);
+	if (config.calls[row_of(nr)].also == ALSO_ARGUMENTS && state->unread) {
+		state->unread = 0;
+		return take_unread(&call);
+	}
 	return see_call(&call, &config.calls[row_of(nr)]);
 }
 
@@ -168,11 +192,9 @@ int BPF_PROG(call_exit, struct pt_regs *regs, long result)
 		count_error(state, task, id, result);
 	if ((!traits && !is_answer) || is_compat(task))
 		return 0;
-	if (is_answer)
-		see_answer(regs, state->executable, id, result);
 	if (!is_error)
 		see_descriptors(regs, result, traits);
-	if (traits & TRAIT_EXIT)
+	if (traits & TRAIT_EXIT || is_answer)
 		end_call(regs, state, result, id, is_refused);
 	return end_news(state->executable, id);
 }
