@@ -88,7 +88,8 @@ def main() -> None:
             ratio = statistics.median(mine / other for mine, other in pairs)
             found = {"what": row.what, "beside": row.beside, "ratio": round(ratio, 2), "pairs": pairs}
             report.append(found | ({"bar": str(row.bar)} if row.bar else {}))
-            print(f"{row.what:60} {ratio:8.2f} x {row.beside:12} {row.bar or ''}", flush=True)
+            verdict = row.bar.verdict(ratio) if row.bar else ""
+            print(f"{row.what:60} {ratio:8.2f} x {row.beside:12} {verdict}", flush=True)
         report += starts(Path(name))
     target = ROOT / "build/bench.json"
     target.parent.mkdir(exist_ok=True)

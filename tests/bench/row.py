@@ -19,6 +19,10 @@ class Bar:
     ratio: float
     least: bool = False
 
+    def verdict(self, ratio: float) -> str:
+        """The bar, and whether `ratio` meets it."""
+        return f"{self}: {'met' if (ratio >= self.ratio if self.least else ratio <= self.ratio) else 'MISSED'}"
+
     def __str__(self) -> str:
         return f"bar {'≥' if self.least else '≤'} {self.ratio:g}"
 

@@ -29,6 +29,7 @@ def recorded(backend: str, victim: Victim, folder: Path, source: str) -> Run:
 
 @pytest.mark.parametrize("source", ["args", "-"])
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.sees("types of mounts, namespaces that clone3 asks for")
 def test_namespaces_that_clone3_asked_for_are_recorded(backend, victim, tmp_path, source):
     run = recorded(backend, victim, tmp_path, source)
     asked = {(seen.name, seen.values): seen.count for seen in run.arguments if seen.name in ("clone3", "unshare")}
@@ -51,6 +52,7 @@ def test_a_profile_grants_them_to_the_clone_that_comes_in_its_place(victim, tmp_
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.sees("types of mounts, namespaces that clone3 asks for")
 def test_types_of_file_systems_are_kept(backend, victim, tmp_path):
     run = recorded(backend, victim, tmp_path, "-")
     ok, refused = ("ok", "ENODEV") if backend == "bpf" else ("unknown", "unknown")
