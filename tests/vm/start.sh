@@ -15,7 +15,8 @@ mount -t tmpfs -o mode=755 tmpfs /mnt/tmpfs
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=none share /mnt/share
 ip link set lo up
 echo guest >/proc/sys/kernel/hostname
-echo "127.0.1.1 guest" >>/etc/hosts # as Debian's installer does: without it git asks the network who it is
+echo "127.0.1.1 guest" >>/etc/hosts # as Debian's installer does
+echo "nameserver 192.0.2.53" >/etc/resolv.conf # one that is not on loopback, as where the profiles were made
 sysctl -q kernel.printk_ratelimit=0
 dmesg -n 4
 mkdir -p /usr/local/bin
