@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from harden.folder import ProfileFiles
 from harden.folder_guard import guards
 from harden.kernel.cgroupfs import make_cgroup
 from harden.model.sandbox import SandboxSpec
-from tests.e2e.jobs import harden
+from tests.e2e.jobs import HARDEN, harden
 from tests.escape.attempts import USERS, attack_bare, done, launch, read_attempts, spec_for
 from tests.sandboxes import features, shell
 
@@ -144,3 +146,26 @@ def test_options_after_the_program_are_the_programs(tmp_path):
 def test_the_twin_option_before_the_program_is_hardens(tmp_path):
     refused = harden("trace", "--net=wrong", "--", "/bin/echo", cwd=tmp_path, check=False)
     assert (refused.returncode, refused.stdout) == (125, "")
+
+
+@pytest.mark.attack(44)
+@pytest.mark.requires("bpf")
+@pytest.mark.parametrize("option", ["--bind", "--overlay"])
+def test_a_link_in_place_of_what_a_stored_option_shows(option):
+    """The program may write to the folder that holds it, and would choose what the next start shows it."""
+    with tempfile.TemporaryDirectory(prefix="harden-stored-", dir="/var/tmp") as name:
+        folder = Path(name)
+        (folder / "own/shown").mkdir(parents=True)
+        (folder / "own/shown/hostname").write_text("own\n")
+        given = ("--bind", f"{folder}/own:/own:rw", option, f"{folder}/own/shown:/shown")
+        script = "read word < /shown/hostname; echo $word"
+        command = ("trace", "--name", "app", "--out", f"{folder}/out", *given, "--", "/bin/sh", "-c", script)
+        traced = subprocess.run([HARDEN, *command], cwd="/", capture_output=True, text=True, check=False)
+        assert traced.stdout == "own\n", traced.stderr
+        again = [HARDEN, "run", "-p", f"{folder}/out/app.profile.toml"]
+        assert subprocess.run(again, cwd="/", capture_output=True, text=True, check=False).stdout == "own\n"
+        (folder / "own/shown").rename(folder / "own/gone")
+        (folder / "own/shown").symlink_to("/etc")
+        stolen = subprocess.run(again, cwd="/", capture_output=True, text=True, check=False)
+        assert (stolen.returncode, stolen.stdout) == (125, "")
+        assert "is a symbolic link to /etc in a folder that the program may write to" in stolen.stderr
