@@ -162,7 +162,7 @@ def test_a_link_in_place_of_what_a_stored_option_shows(option):
         command = ("trace", "--name", "app", "--out", f"{folder}/out", *given, "--", "/bin/sh", "-c", script)
         traced = subprocess.run([HARDEN, *command], cwd="/", capture_output=True, text=True, check=False)
         assert traced.stdout == "own\n", traced.stderr
-        again = [HARDEN, "run", "-p", f"{folder}/out/app.profile.toml"]
+        again = [str(HARDEN), "run", "-p", f"{folder}/out/app.profile.toml"]
         assert subprocess.run(again, cwd="/", capture_output=True, text=True, check=False).stdout == "own\n"
         (folder / "own/shown").rename(folder / "own/gone")
         (folder / "own/shown").symlink_to("/etc")

@@ -14,7 +14,7 @@ import pytest
 
 from harden.kernel.cgroup_owner import mark, remove_stale
 from harden.model.sandbox import View
-from tests.sandboxes import ROOT, features, python, run_script, shell
+from tests.sandboxes import ROOT, features, harden_run, python, run_script, shell
 
 pytestmark = pytest.mark.requires("root", "cgroup2", "userns", "seccomp")
 
@@ -141,3 +141,11 @@ def is_marked(path: Path) -> bool:
         return "user.harden.owner" in os.listxattr(path)
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.requires("overlay", "idmap", "x86_64")
+def test_without_marks_nothing_starts_and_the_call_is_named() -> None:
+    for number in (1, 38):
+        ended = harden_run(shell("echo ran", view=View.MINIMAL), refuse_after=(190,), errno=number)
+        assert (ended.returncode, ended.stdout) == (125, "")
+        assert ended.stderr.startswith("harden: setxattr(")
