@@ -12,8 +12,8 @@ is the execve that starts the payload. Call `stop()` after the payload's tasks h
 With `attach(cgroup_id, refusals=True)`, `decode_refusals(observations)` of `harden.trace.decode_refusals` gives what
 seccomp filters refused.
 
-With `attach(cgroup_id, stacks=True)` the kernel side copies the user stack of everything new, with what is executable in
-the address space then; `build_run` unwinds it by the call frame information of the files (`Run.stacks`).
+With `attach(cgroup_id, stacks=True)` the kernel side copies the user stack of everything new, with what is executable
+in the address space then; `build_run` unwinds it by the call frame information of the files (`Run.stacks`).
 
 `NotifyRecorder()` is the other one, for who may not load BPF: its descriptor and cookie go to the sandbox, whose own
 harden-exec records; `stop()` reads what it left. It sees neither results nor capabilities (`Observations.unseen`).
