@@ -91,8 +91,9 @@ def _bpf() -> bool:
     return Path("/sys/kernel/btf/vmlinux").is_file()
 
 
-def _vma_iterator() -> bool:
-    return b" bpf_iter_task_vma_new\n" in Path("/proc/kallsyms").read_bytes()
+def _stacks() -> bool:
+    code = "from harden.trace import Recorder\nwith Recorder.attach(1, stacks=True) as it: exit(not it.takes_stacks)"
+    return _runs(sys.executable, "-c", code)
 
 
 def _cgroup2() -> bool:
@@ -197,7 +198,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "seccomp-notify": Feature(_seccomp_notify, "use Linux 5.5 or newer with CONFIG_SECCOMP_FILTER"),
     "landlock": Feature(_landlock, "boot a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm="),
     "bpf": Feature(_bpf, "run as root on a kernel with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"),
-    "bpf-stacks": Feature(_vma_iterator, "use Linux 6.7 or newer"),
+    "bpf-stacks": Feature(_stacks, "as root on a kernel with capability:cap_capable and bpf_iter_task_vma"),
     "cgroup2": Feature(_cgroup2, "as root: mount -t cgroup2 none /sys/fs/cgroup"),
     **{
         f"cgroup2-{name}": Feature(

@@ -55,7 +55,7 @@ def started(names: list[str]) -> list[str]:
 
 
 @pytest.mark.every_kernel
-def test_stacks_are_taken_where_the_kernel_lets_mappings_be_looked_at_and_all_else_is_recorded_anyhow(victim):
+def test_with_or_without_stacks_all_else_is_recorded(victim):
     run = record(victim("call_chain", flags=PLAIN), "write", "text", stacks=True)
     assert (run.stacks is not msgspec.UNSET) == is_available("bpf-stacks")
     assert (Unseen.STACKS in run.host.unseen) != is_available("bpf-stacks")

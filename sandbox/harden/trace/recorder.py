@@ -58,6 +58,8 @@ _MEMORY_LIMIT: Final = 256 << 20
 _STACK_MEMORY_LIMIT: Final = 64 << 20
 _SMALLEST_RING: Final = 4096
 _EVENTS, _USER_STACKS = 0, 1
+_STACK_HOOKS: Final = frozenset({"tracepoint"})
+"""Hooks beside which stacks are taken: those of the kernels on which it was tried."""
 
 
 class Recorder:
@@ -76,7 +78,8 @@ class Recorder:
         self._bpf = bpf
         self._arch = arch
         self._combinations = combinations
-        self._takes_stacks = stacks
+        self.takes_stacks = stacks
+        """Whether the user stacks of what is new are taken."""
         without = "".join(f"; without {name}" for name in sorted(left_out))
         self.description = f"bpf (tp_btf; capabilities: {capability_hook}{without})"
         """The backend and its hooks, as a recording names them."""
@@ -212,7 +215,7 @@ class Recorder:
         return Observations(
             recorder=self.description + hidden,
             arch=self._arch,
-            unseen=() if self._takes_stacks else (Unseen.STACKS,),
+            unseen=() if self.takes_stacks else (Unseen.STACKS,),
             stacks=parse_stack_records(bpf.records(_USER_STACKS), stack_losses),
             events=tuple(parse_event(record) for record in parse_records(bpf.records(_EVENTS))),
             seen=unpack_entries(SeenKey, bpf.read("seen")),
@@ -243,21 +246,22 @@ def _load(
     remaining = list(hooks)
     while remaining:
         hook = remaining[0]
+        takes = stacks and hook in _STACK_HOOKS
         refusal = trampoline_errno() if hook == "fexit" else 0
         if refusal:
             refused.append(LoadError("load capability_fexit", refusal, "", program="capability_fexit"))
             remaining.pop(0)
             continue
         try:
-            bpf = _load_with(config(stacks=stacks), distinct, hook, left_out, stacks=stacks)
-            return bpf, hook, left_out, stacks
+            bpf = _load_with(config(stacks=takes), distinct, hook, left_out, stacks=takes)
+            return bpf, hook, left_out, takes
         except LoadError as error:
             if error.program in OPTIONAL_PROGRAMS:
                 left_out |= {error.program}
-            elif error.program in CAPABILITY_HOOKS[hook] and not stacks:
+            elif error.program in CAPABILITY_HOOKS[hook] and not takes:
                 refused.append(error)
                 remaining.pop(0)
-            elif stacks:
+            elif takes:
                 stacks = False
             else:
                 raise

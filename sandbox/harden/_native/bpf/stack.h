@@ -23,7 +23,7 @@ struct bpf_iter_task_vma {
 	__u64 opaque[1];
 } __attribute__((aligned(8)));
 
-/* Since Linux 6.7. User space sets config.stacks only where they load. */
+/* Since Linux 6.7. User space sets config.stacks only where they load, and work. */
 extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *areas, struct task_struct *task, __u64 address) __weak __ksym;
 extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *areas) __weak __ksym;
 extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *areas) __weak __ksym;
