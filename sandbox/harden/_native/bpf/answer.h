@@ -43,7 +43,8 @@ static long next_label(__u32 index, struct labels *labels)
 		return 1;
 	length = scratch->text[bounded(at)];
 	labels->is_whole = !length;
-	labels->at = at + length + 1;
+	/* Bounded, so that the verifier finds two rounds alike and does not follow all of them. */
+	labels->at = bounded(at + length + 1);
 	return !length || length > LABEL_MAX;
 }
 

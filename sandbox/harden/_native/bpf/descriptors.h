@@ -59,7 +59,7 @@ static long scan_word(__u32 index, struct table_scan *scan)
 }
 
 /* The current task's table: only numbers above the highest known one matter. */
-static __noinline int see_table(void)
+__noinline int see_table(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
@@ -84,29 +84,33 @@ static __always_inline void see_first_limit(struct task_struct *task)
  * setrlimit, prlimit64: the soft limit that the process has now. Where that is the hard limit it started with, the
  * program takes what it is given, and would take less.
  */
-static __always_inline void see_limit(const struct pt_regs *regs, __u8 traits)
+__noinline int see_limit(void)
 {
-	bool is_own = traits & TRAIT_SET_LIMIT;
-	__u64 resource = is_own ? argument(regs, 0) : argument(regs, 1);
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 soft;
+	__u64 soft = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 
-	if ((__u32)resource != RLIMIT_NOFILE || (!is_own && !argument(regs, 2)))
-		return;
-	soft = BPF_CORE_READ(task, signal, rlim[RLIMIT_NOFILE].rlim_cur);
 	if (soft < global.descriptors_hard)
 		raise_peak(&global.descriptors_asked, soft);
+	return 0;
 }
 
-/* After a call that worked. */
+__noinline int see_descriptor_number(__u32 number)
+{
+	raise_peak(&global.descriptors_peak, number + 1);
+	return 0;
+}
+
+/* After a call that worked. What it calls is verified once, and not for every way that leads here. */
 static __always_inline void see_descriptors(const struct pt_regs *regs, long result, __u8 traits)
 {
 	if (traits & TRAIT_DESCRIPTOR)
-		raise_peak(&global.descriptors_peak, result + 1);
+		see_descriptor_number(result);
 	if (traits & TRAIT_DESCRIPTORS)
 		see_table();
-	if (traits & (TRAIT_SET_LIMIT | TRAIT_CHANGE_LIMIT))
-		see_limit(regs, traits);
+	if (traits & TRAIT_SET_LIMIT && (__u32)argument(regs, 0) == RLIMIT_NOFILE)
+		see_limit();
+	if (traits & TRAIT_CHANGE_LIMIT && (__u32)argument(regs, 1) == RLIMIT_NOFILE && argument(regs, 2))
+		see_limit();
 }
 
 #endif

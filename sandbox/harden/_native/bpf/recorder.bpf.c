@@ -100,7 +100,7 @@ static __always_inline void count_error(struct task_state *state, const struct t
 }
 
 /* The stack of what was new in the call that ends. */
-static __noinline int end_news(__u32 executable, __u32 nr)
+__noinline int end_news(__u32 executable, __u32 nr)
 {
 	struct scratch *scratch = scratch_of(CALL_SLOT);
 	__u64 stack;
