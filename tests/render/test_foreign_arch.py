@@ -86,7 +86,7 @@ def test_a_format_for_another_architecture_names_no_other(name):
     assert ("aarch64" in content.lower() or "arm64" in content) == (name in MENTIONS), content
 
 
-MENTIONS = {"seccomp", "spo", "oci-bundle", "systemd", "apparmor", "landlock"}
+MENTIONS = {"seccomp", "spo", "oci-bundle", "systemd", "apparmor", "landlock", "landlock-toml"}
 
 
 @pytest.mark.parametrize("name", COMPILED)

@@ -15,7 +15,7 @@ from tests.recordings import small_profile
 def test_the_formats_of_this_version():
     assert set(FORMATS) == {
         *("seccomp", "bpf", "apparmor", "capabilities", "landlock", "systemd", "kubernetes", "spo", "docker"),
-        *("podman", "oci-bundle", "bubblewrap", "bubblewrap-filter", "selinux"),
+        *("podman", "oci-bundle", "bubblewrap", "bubblewrap-filter", "selinux", "landlock-toml"),
     }
     assert len({row.suffix for row in FORMATS.values()}) == len(FORMATS)
 

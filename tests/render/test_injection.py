@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 import yaml
@@ -66,11 +68,32 @@ def inside(key: str, value: str) -> bytes:
     return (word.rpartition(":")[2] if key == "BindPaths" else word).removeprefix("-").encode()
 
 
+def in_camel_case(text: bytes) -> dict[str, object]:
+    """What landlockconfig's JSON says, of its TOML."""
+
+    def name(key: str) -> str:
+        first, *more = key.split("_")
+        return first + "".join(map(str.capitalize, more))
+
+    def table(value: dict[str, object]) -> dict[str, object]:
+        return {name(key): [table(each) for each in inner] if _are_tables(inner) else inner
+                for key, inner in value.items()}  # fmt: skip
+
+    return table(tomllib.loads(text.decode()))
+
+
+def _are_tables(value: object) -> TypeGuard[list[dict[str, object]]]:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
 @often
 @given(hostile_profiles())
 def test_json_holds_the_same_command_and_mounts(profile):
     for name in ("seccomp", "capabilities", "landlock"):
         json.loads(FORMATS[name].render(profile).content)
+    assert in_camel_case(FORMATS["landlock-toml"].render(profile).content) == json.loads(
+        FORMATS["landlock"].render(profile).content
+    )
     try:
         document = json.loads(FORMATS["oci-bundle"].render(profile).content)
     except Inexpressible:

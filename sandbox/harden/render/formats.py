@@ -127,6 +127,12 @@ def _landlock() -> Renderer:
     return Renderer(LIMITS, lambda profile, _: render_landlock(profile))
 
 
+def _landlock_toml() -> Renderer:
+    from harden.render.landlock import LIMITS, render_landlock_toml
+
+    return Renderer(LIMITS, lambda profile, _: render_landlock_toml(profile))
+
+
 def _systemd() -> Renderer:
     from harden.render.systemd import LIMITS, render_systemd
 
@@ -203,6 +209,13 @@ FORMATS: Final[Mapping[str, Format]] = {
         ),
         Format(
             name="landlock", suffix=".landlock.json", description="landlockconfig rules", load=_landlock, options=_ARCH
+        ),
+        Format(
+            name="landlock-toml",
+            suffix=".landlock.toml",
+            description="landlockconfig rules as TOML",
+            load=_landlock_toml,
+            options=_ARCH,
         ),
         Format(name="systemd", suffix=".systemd.conf", description="systemd drop-in", load=_systemd, options=_ARCH),
         Format(

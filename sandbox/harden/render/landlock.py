@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections import defaultdict
 from typing import Final
 
@@ -22,9 +23,10 @@ from harden.model.widening import Widening
 from harden.render.ability import has_files, has_network
 from harden.render.landlock_access import FileAccess, NetAccess, Scope
 from harden.render.rendered import Limit, Rendered, always
+from harden.render.toml_text import render_toml
 from harden.render.widening_text import summarize
 
-__all__ = ["HANDLED_FILES", "LIMITS", "landlock_rules", "render_landlock"]
+__all__ = ["HANDLED_FILES", "LIMITS", "landlock_rules", "render_landlock", "render_landlock_toml"]
 
 LIMITS: Final = (
     Limit("system calls, capabilities and limits of resources", always),
@@ -33,6 +35,7 @@ LIMITS: Final = (
     Limit("network addresses, and UDP, raw and UNIX sockets by path: TCP ports are all that is ruled", has_network),
 )
 HANDLED_FILES: Final = FileAccess((1 << 16) - 1)
+_CAPITAL: Final = re.compile("[A-Z]")
 _NOTHING: Final = FileAccess(0)
 _FILE: Final = FileAccess.READ_FILE
 _ON_OBJECT: Final = {
@@ -213,6 +216,29 @@ def _scopes(network: tuple[NetworkRule, ...]) -> Scope:
 
 def render_landlock(profile: Profile) -> Rendered:
     """The rules as JSON in the schema of landlockconfig, for ABI 6; `$` is doubled, as it names variables."""
+    document, warnings = _document(profile)
+    return Rendered(content=json.dumps(document, indent=2).encode() + b"\n", warnings=warnings)
+
+
+def render_landlock_toml(profile: Profile) -> Rendered:
+    """The same as TOML: landlockconfig's names are in snake case there."""
+    document, warnings = _document(profile)
+    text = render_toml({_snake(key): _snake_keys(value) for key, value in document.items()}, {})
+    return Rendered(content=text.encode(), warnings=warnings)
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+
+
+def _snake_keys(value: object) -> object:
+    if isinstance(value, list):
+        return [{_snake(key): words for key, words in table.items()} for table in value]
+    return value
+
+
+def _document(profile: Profile) -> tuple[dict[str, object], tuple[str, ...]]:
+    """What landlockconfig reads, and what the reader should know."""
     rules, widenings = landlock_rules(profile)
     warnings = list(summarize(widenings))
     grouped: dict[int, list[str]] = defaultdict(list)
@@ -220,7 +246,7 @@ def render_landlock(profile: Profile) -> Rendered:
         try:
             grouped[rule.access].append(rule.path.decode("utf-8").replace("$", "$$"))
         except UnicodeDecodeError:
-            warnings.append(f"{to_text(rule.path)}: left out, JSON cannot hold a name that is not UTF-8")
+            warnings.append(f"{to_text(rule.path)}: left out, landlockconfig reads no name that is not UTF-8")
     handled = {
         "handledAccessFs": list(FileAccess(rules.handled_files).words()),
         "handledAccessNet": [str(each.name).lower() for each in NetAccess if each & rules.handled_network],
@@ -240,4 +266,4 @@ def render_landlock(profile: Profile) -> Rendered:
     ]
     if net:
         document["netPort"] = net
-    return Rendered(content=json.dumps(document, indent=2).encode() + b"\n", warnings=tuple(warnings))
+    return document, tuple(warnings)
