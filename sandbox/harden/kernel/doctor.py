@@ -76,8 +76,9 @@ _TRIALS: Final[tuple[tuple[str, bool, str, str], ...]] = (
 
 _LIMITS: Final = {
     Control.CPU: "--cpus is refused",
-    Control.MEMORY: "--memory, --memory-high and --swap are refused; a recording has the first process's peak",
-    Control.PIDS: "--pids is refused; a recording has no peak of processes",
+    Control.MEMORY: "--memory, --memory-high and --swap are refused, learned limits are not enforced; the peak of a "
+    "recording is what its processes were seen to have",
+    Control.PIDS: "--pids is refused, learned limits are not enforced; only BPF tells a recording's peak of processes",
     Control.IO: "--io is refused",
     Control.CPUSET: "--cpuset is refused",
 }
