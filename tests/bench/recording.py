@@ -21,7 +21,12 @@ REDIS_REQUESTS, NGINX_REQUESTS = 60_000, 20_000
 NGINX = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr crit;
 events {{}}
-http {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ return 200 "served"; }} }} }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{ listen 127.0.0.1:{port}; location / {{ return 200 "served"; }} }}
+}}
 """
 
 Workload = Callable[[Tracer | None], Measure]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from tests.e2e.jobs import harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "python3", "gcc")
 
-NAME_SERVER = ["/usr/bin/python3", str(ROOT / "tests/name_server.py"), "peer.example=127.0.0.9,::9", "plain=127.0.0.8"]
+NAME_SERVER = ["/usr/bin/python3", "name_server.py", "peer.example=127.0.0.9,::9", "plain=127.0.0.8"]
 RULE = "connect udp 127.0.0.9:7"
+
+
+@pytest.fixture(autouse=True)
+def name_server(tmp_path: Path) -> None:
+    """In the working folder, which every sandbox shows: a checkout below /var/tmp it does not."""
+    shutil.copy(ROOT / "tests/name_server.py", tmp_path)
 
 
 def trace(folder: Path, *command: str, steps: str = "", backend: str = "bpf") -> dict[str, tuple[str, ...]]:

@@ -68,6 +68,7 @@ def command(
       apparmor      a profile for apparmor_parser
       capabilities  the five sets of the runtime-spec
       landlock      landlockconfig JSON
+      landlock-toml  the same as TOML
       systemd       a drop-in with every restriction that the profile permits
       kubernetes    a Pod's securityContext and a NetworkPolicy
       spo           SeccompProfile and AppArmorProfile of the Security Profiles Operator
