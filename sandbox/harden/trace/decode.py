@@ -138,9 +138,7 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
             arch=arch,
             name=name,
             values=values,
-            count=found[item],
-            phases=found.phases(item),
-            stack=found.stack(item),
+            **found.evidence(item),
         )
         for item in found
         for executable, name, values in (item,)
@@ -188,9 +186,7 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
                 granted=granted,
                 probing=probing,
                 syscall=syscall,
-                count=found[check],
-                phases=found.phases(check),
-                stack=found.stack(check),
+                **found.evidence(check),
             )
             for check in found
             for executable, capability, namespace, granted, probing, syscall in (check,)

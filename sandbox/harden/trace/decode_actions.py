@@ -38,9 +38,7 @@ def decode_signals(observations: Observations, programs: Mapping[int, Program]) 
                 executable=executable,
                 signal=name,
                 target=target,
-                count=found[sent],
-                phases=found.phases(sent),
-                stack=found.stack(sent),
+                **found.evidence(sent),
             )
             for sent in found
             for executable, name, target in (sent,)
@@ -71,9 +69,7 @@ def decode_ring_operations(
             RingOperationSeen(
                 executable=executable,
                 operation=name,
-                count=found[done],
-                phases=found.phases(done),
-                stack=found.stack(done),
+                **found.evidence(done),
             )
             for done in found
             for executable, name in (done,)

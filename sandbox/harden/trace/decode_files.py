@@ -247,9 +247,7 @@ def _merge(found: Tally[_Found], folders: set[bytes], programs: Mapping[int, Pro
                 resolution=Resolution(resolution),
                 syscall=syscall,
                 folder=bool(folder),
-                count=merged[seen],
-                phases=merged.phases(seen),
-                stack=merged.stack(seen),
+                **merged.evidence(seen),
             )
             for seen in merged
             for executable, path, operation, result, resolution, syscall, folder in (seen,)

@@ -97,9 +97,7 @@ def decode_lookups(observations: Observations, programs: Mapping[int, Program]) 
                 executable=executable,
                 host=host,
                 addresses=tuple(sorted(addresses[item])),
-                count=found[item],
-                phases=found.phases(item),
-                stack=found.stack(item),
+                **found.evidence(item),
             )
             for item in found
             for executable, host in (item,)

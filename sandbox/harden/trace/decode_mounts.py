@@ -40,9 +40,7 @@ def decode_mounts(observations: Observations, programs: Mapping[int, Program]) -
                 filesystem=filesystem,
                 syscall=syscall,
                 result=result,
-                count=found[item],
-                phases=found.phases(item),
-                stack=found.stack(item),
+                **found.evidence(item),
             )
             for item in found
             for executable, filesystem, syscall, result in (item,)

@@ -91,9 +91,7 @@ def decode_sockets(
             port=None if port < 0 else port,
             result=result,
             syscall=syscall,
-            count=found[item],
-            phases=found.phases(item),
-            stack=found.stack(item),
+            **found.evidence(item),
         )
         for item in found
         for executable, operation, family, kind, protocol, address, port, result, syscall in (item,)

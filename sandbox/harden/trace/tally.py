@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 from harden.model.phase import Phase
 from harden.model.stack import NO_STACK
 from harden.trace.layout import SERVING
 
-__all__ = ["Tally"]
+__all__ = ["Evidence", "Tally"]
 
 T = TypeVar("T", bound=Hashable)
+
+
+class Evidence(TypedDict):
+    """What every recorded thing says of how it was seen."""
+
+    count: int
+    phases: tuple[Phase, ...]
+    stack: int
 
 
 class Tally(Generic[T]):
@@ -51,3 +59,7 @@ class Tally(Generic[T]):
         """The phases of `thing` in their order."""
         seen = ((Phase.INIT, self._init), (Phase.SERVING, self._serving))
         return tuple(phase for phase, things in seen if thing in things)
+
+    def evidence(self, thing: T) -> Evidence:
+        """All of that."""
+        return {"count": self[thing], "phases": self.phases(thing), "stack": self.stack(thing)}
