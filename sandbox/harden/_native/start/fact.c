@@ -21,24 +21,24 @@ static void add_identity(const struct stat *status, struct bytes *answer)
 	bytes_number(answer, " ", status->st_rdev, 10);
 }
 
-static bool ask_stat(const char *path, struct bytes *answer)
+static bool ask_identity(const char *path, int flags, struct bytes *answer)
 {
 	struct stat status;
 
-	if (stat(path, &status) < 0)
+	if (fstatat(AT_FDCWD, path, &status, flags) < 0)
 		return false;
 	add_identity(&status, answer);
 	return true;
 }
 
+static bool ask_stat(const char *path, struct bytes *answer)
+{
+	return ask_identity(path, 0, answer);
+}
+
 static bool ask_lstat(const char *path, struct bytes *answer)
 {
-	struct stat status;
-
-	if (lstat(path, &status) < 0)
-		return false;
-	add_identity(&status, answer);
-	return true;
+	return ask_identity(path, AT_SYMLINK_NOFOLLOW, answer);
 }
 
 /* In nanoseconds; there are files from before 1970. */
