@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.markers import Marked, marked
+from tests.page_section import with_section
 
 __all__ = ["COMMAND", "FILE", "ROWS", "Row", "page", "runs_over_both", "table"]
 
 FILE: Final = Path(__file__).resolve().parent.parent / "README.md"
 COMMAND: Final = "python -m tests.backends"
-_PLACE: Final = re.compile(r"(?<=<!-- backends -->\n).*?(?=<!-- end of backends -->)", re.DOTALL)
 _OVER_BOTH: Final = re.compile(r"^def \w+\(.*\b(recorded|recorded_by_all|names|backend|trace)\b.*\):$", re.MULTILINE)
 """Fixtures and parameters that stand for each backend in turn."""
 
@@ -84,8 +84,7 @@ def table() -> str:
 
 def page(text: str) -> str:
     """`text` with the table in its place."""
-    assert len(_PLACE.findall(text)) == 1
-    return _PLACE.sub(lambda _: table(), text)
+    return with_section(text, "backends", table())
 
 
 if __name__ == "__main__":

@@ -110,3 +110,21 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         """The window gets another size."""
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def status(terminal: Terminal) -> str:
+    """That of the last command."""
+    return terminal.line("echo $?").strip()
+
+
+def stop_and_go_on(terminal: Terminal, command: str) -> str:
+    """Stop with its key a command that reads a line, take it back by `fg` and let it read; the settings before it."""
+    before = terminal.line("stty -g")
+    terminal.line(command, "up\n")
+    terminal.type("\x1a")
+    assert "Stopped" in terminal.read_until("@ ")
+    assert terminal.line("stty -g") == before
+    terminal.line("fg", "\n")
+    terminal.type("word\n")
+    assert "got word\n" in terminal.read_until("@ ")
+    return before

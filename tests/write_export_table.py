@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 from harden.render.formats import FORMATS
+from tests.page_section import with_section
 
 FILE: Final = Path(__file__).resolve().parent.parent / "README.md"
 COMMAND: Final = "python -m tests.write_export_table"
-_PLACE: Final = re.compile(r"(?<=<!-- formats -->\n).*?(?=<!-- end of formats -->)", re.DOTALL)
 
 
 def table() -> str:
@@ -24,8 +23,7 @@ def table() -> str:
 
 def page(text: str) -> str:
     """`text` with the table in its place."""
-    assert len(_PLACE.findall(text)) == 1
-    return _PLACE.sub(lambda _: table(), text)
+    return with_section(text, "formats", table())
 
 
 if __name__ == "__main__":

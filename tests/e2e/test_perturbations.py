@@ -19,26 +19,14 @@ import pytest
 
 from harden.model.scenario import Perturbation
 from tests.conftest import ROOT
+from tests.e2e.disturbed import runs_of, server_scenario
 from tests.e2e.jobs import HARDEN, IN_PYTHON, harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "python3", "gcc")
 
 CLIENT = "import socket; c = socket.create_connection(('127.0.0.1', 9000), 2); print(c.recv(2).decode())"
-SERVER = f"""
-format = "harden-scenario/1"
-ready = {{ port = 9000 }}
-perturb = ["PERTURBATION"]
-[[step]]
-run = ["/usr/bin/python3", "-c", "{CLIENT}"]
-[[step]]
-stop = {{ expect_status = 0 }}
-"""
+SERVER = server_scenario(CLIENT)
 TOOL = 'format = "harden-scenario/1"\nperturb = ["PERTURBATION"]\n'
-
-
-def runs_of(folder: Path) -> dict[str, Any]:
-    """By perturbation."""
-    return {run["perturbation"]: run for run in json.loads((folder / "app.recording.json").read_bytes())["runs"]}
 
 
 def calls(run: Any) -> set[str]:

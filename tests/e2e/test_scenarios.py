@@ -9,25 +9,13 @@ from typing import Any
 import pytest
 
 from harden.model.scenario import Perturbation
+from tests.e2e.disturbed import runs_of, server_scenario
 from tests.e2e.jobs import harden
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "python3", "gcc")
 
 CLIENT = "import socket; socket.create_connection(('127.0.0.1', 9000), 2).recv(1)"
-SCENARIO = f"""
-format = "harden-scenario/1"
-ready = {{ port = 9000 }}
-perturb = ["PERTURBATION"]
-[[step]]
-run = ["/usr/bin/python3", "-c", "{CLIENT}"]
-[[step]]
-stop = {{ expect_status = 0 }}
-"""
-
-
-def runs_of(folder: Path) -> dict[str, Any]:
-    """By perturbation."""
-    return {run["perturbation"]: run for run in json.loads((folder / "app.recording.json").read_bytes())["runs"]}
+SCENARIO = server_scenario(CLIENT)
 
 
 def own(run: Any, folder: Path) -> tuple[set[str], set[str]]:

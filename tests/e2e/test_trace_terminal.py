@@ -9,7 +9,7 @@ import pytest
 
 from harden.folder import load_recording
 from tests.e2e.jobs import HARDEN
-from tests.terminals import Terminal
+from tests.terminals import Terminal, status, stop_and_go_on
 
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
 
@@ -24,10 +24,6 @@ def trace(folder: Path, script: str) -> str:
     return f"{HARDEN} trace --out {folder}/out --name app -- /bin/sh -c '{script}' 2>{folder}/said"
 
 
-def status(terminal: Terminal) -> str:
-    return terminal.line("echo $?").strip()
-
-
 def test_a_key_ends_the_program_and_the_recording_is_written(terminal: Terminal, tmp_path: Path) -> None:
     terminal.line(trace(tmp_path, "echo up; exec sleep 100"), "up\n")
     terminal.type("\x03")
@@ -38,14 +34,7 @@ def test_a_key_ends_the_program_and_the_recording_is_written(terminal: Terminal,
 
 
 def test_it_stops_and_goes_on_and_ends_with_its_own_status(terminal: Terminal, tmp_path: Path) -> None:
-    before = terminal.line("stty -g")
-    terminal.line(trace(tmp_path, "echo up; read line; echo got $line; exit 7"), "up\n")
-    terminal.type("\x1a")
-    assert "Stopped" in terminal.read_until("@ ")
-    assert terminal.line("stty -g") == before
-    terminal.line("fg", "\n")
-    terminal.type("word\n")
-    assert "got word\n" in terminal.read_until("@ ")
+    before = stop_and_go_on(terminal, trace(tmp_path, "echo up; read line; echo got $line; exit 7"))
     assert status(terminal) == "7"
     assert terminal.line("stty -g") == before
     (run,) = load_recording(tmp_path / "out/app.recording.json").runs

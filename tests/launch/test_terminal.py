@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from tests.terminals import Terminal
+from tests.terminals import Terminal, status, stop_and_go_on
 
 pytestmark = pytest.mark.requires("root", "overlay", "idmap", "userns", "seccomp")
 
@@ -20,10 +20,6 @@ ASK = "echo up; read line; echo got $line"
 def terminal(tmp_path):
     with Terminal(tmp_path) as at:
         yield at
-
-
-def status(terminal: Terminal) -> str:
-    return terminal.line("echo $?").strip()
 
 
 def test_the_streams_are_another_terminal_with_a_name_of_its_own(terminal):
@@ -58,14 +54,7 @@ def test_a_killed_program(terminal):
 
 
 def test_the_stop_key_and_fg(terminal):
-    before = terminal.line("stty -g")
-    terminal.line(f"run '{ASK}'", "up\n")
-    terminal.type("\x1a")
-    assert "Stopped" in terminal.read_until("@ ")
-    assert terminal.line("stty -g") == before
-    terminal.line("fg", "\n")
-    terminal.type("word\n")
-    assert "got word\n" in terminal.read_until("@ ")
+    before = stop_and_go_on(terminal, f"run '{ASK}'")
     assert status(terminal) == "0"
     assert terminal.line("stty -g") == before
 
