@@ -38,8 +38,9 @@ static void remove_one(const char *name)
 
 void cgroup_remove(void)
 {
-	struct text name = { 0 };
+	struct text name;
 
+	text_begin(&name);
 	if (run.plan.header.cgroup_base_fd < 0)
 		return;
 	text_add(&name, plan_string(&run.plan, run.plan.header.cgroup_leaf));

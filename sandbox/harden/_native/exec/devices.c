@@ -101,10 +101,11 @@ int op_device_node(const struct op *op)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, .attr_clr = MOUNT_ATTR_NODEV };
 	const char *path = plan_string(&run.plan, op->s[0]);
-	struct text name = { 0 };
+	struct text name;
 	struct stat status;
 	int fd;
 
+	text_begin(&name);
 	if (stat(path, &status) < 0)
 		return fail("stat");
 	if (!(S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) || status.st_rdev != op->n[0])
@@ -132,10 +133,11 @@ bool devices_try(int cgroup)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	struct text name = { 0 };
+	struct text name;
 	int program = load(ALLOW, sizeof(ALLOW)), folder = -1, number;
 	bool works = false;
 
+	text_begin(&name);
 	if (program < 0)
 		return false;
 	text_add(&name, "harden-probe-");

@@ -12,9 +12,10 @@
 static _Noreturn void report_and_exit(void)
 {
 	const struct shared *shared = run.shared;
-	struct text message = { 0 };
+	struct text message;
 	bool exec = run.plan.ops[shared->error_op].code == OP_EXEC;
 
+	text_begin(&message);
 	text_add(&message, "harden: ");
 	text_safe(&message, plan_string(&run.plan, run.plan.ops[shared->error_op].sentence));
 	text_add(&message, ": ");

@@ -38,11 +38,12 @@ static _Noreturn void run_helper(char **argv)
 static int map_with(const char *program, const char *ranges)
 {
 	char words[256], pid[24], *argv[MOST_WORDS + 3];
-	struct text number = { 0 };
+	struct text number;
 	int status;
 	struct clone_args args = { .exit_signal = SIGCHLD };
 	pid_t child;
 
+	text_begin(&number);
 	if (strlen(ranges) >= sizeof(words))
 		return fail_detail("", E2BIG, "the id ranges are too many");
 	memcpy(words, ranges, strlen(ranges) + 1);

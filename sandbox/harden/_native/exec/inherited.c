@@ -35,6 +35,19 @@ void drop_passed(void)
 			close((int)run.plan.ops[i].n[0]);
 }
 
+bool raise_file_limit(void)
+{
+	struct rlimit files;
+
+	if (sys_prlimit(RLIMIT_NOFILE, NULL, &run.original_files) < 0)
+		return false;
+	files = run.original_files;
+	files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
+	if (files.rlim_cur < run.original_files.rlim_cur)
+		files.rlim_cur = run.original_files.rlim_cur;
+	return sys_prlimit(RLIMIT_NOFILE, &files, NULL) == 0;
+}
+
 static int parent = -1;
 
 /* A pidfd tells the end of a process; PR_SET_PDEATHSIG that of the thread that made this one. */

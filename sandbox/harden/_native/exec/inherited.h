@@ -1,4 +1,4 @@
-/* Descriptors of the caller that the program gets (--pass-fd), and the process that harden ends with. */
+/* Descriptors of the caller that the program gets (--pass-fd), how many it may have, and the process that harden ends with. */
 #ifndef HARDEN_INHERITED_H
 #define HARDEN_INHERITED_H
 
@@ -8,6 +8,9 @@
 bool close_not_passed(void);
 /* The supervisor's own copies: the reader of a pipe must not wait for harden. */
 void drop_passed(void);
+/* As many descriptors for the pieces of the file system as the hard limit permits; the caller's limit is remembered for
+ * the program. False and errno when it cannot be done. */
+bool raise_file_limit(void);
 /* False when there is no parent any more. */
 bool watch_parent(void);
 /* A pidfd of it, readable when it is gone; -1: it is not watched. */

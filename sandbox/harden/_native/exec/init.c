@@ -74,9 +74,10 @@ int write_id_maps(int process_fd, const char *uid_map, const char *gid_map, bool
 int op_map_ids(const struct op *op)
 {
 	bool outside = op->stage == STAGE_OUTSIDE;
-	struct text path = { 0 };
+	struct text path;
 	int process, result;
 
+	text_begin(&path);
 	text_add(&path, outside ? "/proc/" : "");
 	text_number(&path, outside ? run.init_pid : run.payload_pid);
 	process = openat(outside ? AT_FDCWD : run.proc_fd, text_string(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -116,9 +117,10 @@ int op_clone_payload(const struct op *op)
 int op_join_network(const struct op *op)
 {
 	struct stat wanted = { 0 }, found = { 0 };
-	struct text path = { 0 };
+	struct text path;
 	int fd;
 
+	text_begin(&path);
 	(void)op;
 	text_number(&path, run.payload_pid);
 	text_add(&path, "/ns/net");

@@ -59,8 +59,9 @@ static void add_part(struct text *text, const char *bytes, size_t length)
  * it could write to its own cgroup's files, it still has no way to these. */
 static int open_file(const char *name, int flags)
 {
-	struct text path = { 0 };
+	struct text path;
 
+	text_begin(&path);
 	text_add(&path, "../");
 	text_add(&path, name);
 	return openat(run.plan.header.cgroup_fd, text_string(&path), flags | O_CLOEXEC | O_NOFOLLOW);
@@ -155,8 +156,9 @@ static int64_t event_count(const char *file, const char *key)
 
 static void report_event(const char *before, int64_t count, const char *after)
 {
-	struct text message = { 0 };
+	struct text message;
 
+	text_begin(&message);
 	if (count == 0)
 		return;
 	text_add(&message, before);

@@ -13,8 +13,9 @@
 
 static _Noreturn void refuse(const char *what, const char *why)
 {
-	struct text message = { 0 };
+	struct text message;
 
+	text_begin(&message);
 	text_add(&message, "harden: ");
 	text_add(&message, what);
 	text_add(&message, ": ");

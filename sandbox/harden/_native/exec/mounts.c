@@ -99,8 +99,9 @@ int op_clone_tree(const struct op *op)
 
 static int user_namespace(void)
 {
-	struct text path = { 0 };
+	struct text path;
 
+	text_begin(&path);
 	if (run.user_namespace_fd >= 0)
 		return run.user_namespace_fd;
 	text_add(&path, "/proc/");

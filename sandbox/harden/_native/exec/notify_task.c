@@ -66,8 +66,9 @@ static uint64_t hash_of(const char *string)
 /* What execve's caller named, as the kernel hands it on: a descriptor stands for its own path in /dev/fd. */
 static uint64_t name_hash(const struct waiting *call, const char *name)
 {
-	struct text text = { 0 };
+	struct text text;
 
+	text_begin(&text);
 	if (call->nr == SYS_execveat && name[0] != '/' && (int)call->arguments[0] != AT_FDCWD) {
 		text_add(&text, "/dev/fd/");
 		text_number(&text, (int)call->arguments[0]);

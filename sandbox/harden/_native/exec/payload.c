@@ -168,9 +168,11 @@ int op_capabilities(const struct op *op)
  * the sandbox's tree cannot take the write (CVE-2019-16884, CVE-2025-52881). The read-back sees what came of it. */
 int op_apparmor(const struct op *op)
 {
-	struct text path = { 0 }, label = { 0 };
+	struct text path, label;
 	int fd;
 
+	text_begin(&path);
+	text_begin(&label);
 	text_number(&path, getpid());
 	text_add(&path, "/attr/apparmor/exec");
 	fd = sys_openat2(run.proc_fd, text_string(&path), O_WRONLY,
@@ -208,14 +210,26 @@ int op_no_new_privs(const struct op *op)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? fail("prctl") : 0;
 }
 
-/* Tells the supervisor that all but the filter is in force; it attaches, and answers when the gate is open. */
+/* Its number comes with the packet: the supervisor attaches while init is still busy with the root. */
+static void tell_birth(void)
+{
+	char byte = PACKET_BORN;
+
+	begin_gate();
+	if (send(run.control[1], &byte, 1, MSG_NOSIGNAL) != 1)
+		die("send");
+}
+
+/* All but the filter is in force. The supervisor's answer says that it is attached and that the gate is open; if there is
+ * nobody who opens one, it may have come long ago. */
 int op_gate(const struct op *op)
 {
 	char byte = PACKET_READY;
 	ssize_t got;
 
 	(void)op;
-	if (send(run.control[1], &byte, 1, MSG_NOSIGNAL) != 1)
+	atomic_store(&run.shared->at_gate, 1);
+	if (run.plan.header.gate_fd >= 0 && send(run.control[1], &byte, 1, MSG_NOSIGNAL) != 1)
 		return fail("send");
 	do
 		got = recv(run.control[1], &byte, 1, 0);
@@ -269,8 +283,10 @@ _Noreturn void payload_main(void)
 	run.op = run.plan.first[STAGE_PAYLOAD];
 	if (run.to_payload[1] >= 0)
 		close(run.to_payload[1]);
-	if (run.to_payload[0] >= 0)
+	if (run.to_payload[0] >= 0) {
 		wait_for_init();
+		tell_birth();
+	}
 	/* Python ignores these two and a program inherits that. */
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);

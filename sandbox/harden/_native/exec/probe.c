@@ -230,8 +230,9 @@ static bool write_one(int folder, const char *name, const char *content)
 
 static int process_folder(pid_t pid, const char *below)
 {
-	struct text path = { 0 };
+	struct text path;
 
+	text_begin(&path);
 	text_add(&path, "/proc/");
 	text_number(&path, pid);
 	text_add(&path, below);
@@ -264,9 +265,10 @@ static int32_t idmap_trial(const char *path, int namespace_fd)
 static int32_t overlay_trial(const char *path, int staging, unsigned index)
 {
 	int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), at;
-	struct text name = { 0 };
+	struct text name;
 	int32_t number = 0;
 
+	text_begin(&name);
 	if (fd < 0)
 		return errno;
 	text_add(&name, "l");
@@ -362,7 +364,7 @@ static void print_results(int count)
 	struct text line;
 
 	for (unsigned i = 0; i < TRIAL_COUNT; i++) {
-		line = (struct text){ 0 };
+		text_begin(&line);
 		text_add(&line, NAMES[i]);
 		text_add(&line, " ");
 		text_number(&line, results->trial[i].number);
@@ -371,7 +373,7 @@ static void print_results(int count)
 		text_add(&line, "\n");
 		text_write(&line, STDOUT_FILENO);
 	}
-	line = (struct text){ 0 };
+	text_begin(&line);
 	text_add(&line, "landlock-abi ");
 	text_number(&line, results->landlock_abi);
 	text_add(&line, " -\n");
@@ -390,12 +392,13 @@ int probe_main(int argc, char **argv)
 {
 	int first = argc > 3 && argv[3][0] == '+' ? 4 : 3, pidfd, cgroup;
 	int count = argc - first < MAX_PATHS ? argc - first : MAX_PATHS;
-	struct text self = { 0 };
+	struct text self;
 
+	text_begin(&self);
 	/* Who starts a probe gives its own number: it must not have become the probe itself. */
 	text_number(&self, getpid());
 	if (argc < 3 || strcmp(argv[2], text_string(&self)) == 0) {
-		self = (struct text){ 0 };
+		text_begin(&self);
 		text_add(&self, "harden: clone: it says that it was done, and it was not: a filter around harden answers "
 				"for the kernel\nhint: in a container, allow the clone3 and clone system calls\n");
 		text_write(&self, STDERR_FILENO);

@@ -21,14 +21,17 @@ static ino_t own_root_inode;
 
 static struct {
 	int folder;
+	ino_t namespaces[NAMESPACE_COUNT];
+	char uid_map[4096], gid_map[4096];
 	char status[8192];
 } process;
 
 static ino_t namespace_of(int folder, const char *name)
 {
-	struct text path = { 0 };
+	struct text path;
 	struct stat status;
 
+	text_begin(&path);
 	text_add(&path, "ns/");
 	text_add(&path, name);
 	return fstatat(folder, text_string(&path), &status, 0) < 0 ? 0 : status.st_ino;
@@ -49,7 +52,7 @@ static bool read_all(const char *name, char *out, size_t size)
 	return got >= 0;
 }
 
-bool readback_remember(void)
+static bool read_own(void)
 {
 	int folder = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat status;
@@ -66,6 +69,28 @@ bool readback_remember(void)
 		own_namespaces[i] = namespace_of(folder, NAMESPACES[i]);
 	close(folder);
 	return true;
+}
+
+static int folder_of(pid_t pid)
+{
+	struct text path;
+
+	text_begin(&path);
+	text_add(&path, "/proc/");
+	text_number(&path, pid);
+	return open(text_string(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+bool readback_begin(pid_t pid)
+{
+	if (!read_own())
+		return fail("stat") == 0;
+	process.folder = folder_of(pid);
+	for (unsigned i = 0; i < NAMESPACE_COUNT; i++)
+		process.namespaces[i] = namespace_of(process.folder, NAMESPACES[i]);
+	return (process.folder >= 0 && read_all("uid_map", process.uid_map, sizeof(process.uid_map)) &&
+		read_all("gid_map", process.gid_map, sizeof(process.gid_map))) ||
+	       fail("open") == 0;
 }
 
 static bool check_status(const char *name, const char *expected, struct text *value)
@@ -89,7 +114,7 @@ static bool check_namespace(const char *name, struct text *value)
 
 		if (strcmp(name, NAMESPACES[i]) != 0)
 			continue;
-		inode = namespace_of(process.folder, name);
+		inode = strcmp(name, "mnt") == 0 ? namespace_of(process.folder, name) : process.namespaces[i];
 		text_add(value, name);
 		text_add(value, ":[");
 		text_number(value, (int64_t)inode);
@@ -101,8 +126,9 @@ static bool check_namespace(const char *name, struct text *value)
 
 static bool check_seccomp(uint64_t filters, struct text *value)
 {
-	struct text expected = { 0 };
+	struct text expected;
 
+	text_begin(&expected);
 	text_number(&expected, own_filters + (int64_t)filters);
 	if (!check_status("Seccomp", "2", value))
 		return false;
@@ -112,9 +138,10 @@ static bool check_seccomp(uint64_t filters, struct text *value)
 static bool check_capabilities(uint64_t set, struct text *value)
 {
 	static const char *const LINES[] = { "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb" };
-	struct text expected = { 0 };
+	struct text expected;
 	bool good = true;
 
+	text_begin(&expected);
 	text_hex(&expected, set);
 	for (unsigned i = 0; i < 5; i++)
 		good &= check_status(LINES[i], text_string(&expected), value);
@@ -141,15 +168,15 @@ static bool same_words(const char *left, const char *right)
 
 static bool check_id_map(const char *expected, struct text *value)
 {
-	char map[256];
 	bool good = true;
 
 	for (unsigned i = 0; i < 2; i++) {
-		const char *name = i ? "gid_map" : "uid_map";
+		const char *name = i ? "gid_map" : "uid_map", *map = i ? process.gid_map : process.uid_map;
 		const char *separator = strchr(expected, ';');
-		struct text wanted = { 0 };
+		struct text wanted;
 
-		if (!separator || !read_all(name, map, sizeof(map)))
+		text_begin(&wanted);
+		if (!separator)
 			return false;
 		for (const char *at = i ? separator + 1 : expected; *at && *at != ';'; at++)
 			text_add(&wanted, (char[]){ *at, 0 });
@@ -237,13 +264,10 @@ static int64_t loaded_filters(void)
 
 static bool read_status_of_init(char *out, size_t size)
 {
-	struct text path = { 0 };
 	int payload = process.folder;
 	bool read;
 
-	text_add(&path, "/proc/");
-	text_number(&path, run.init_pid);
-	process.folder = open(text_string(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	process.folder = folder_of(run.init_pid);
 	read = process.folder >= 0 && read_all("status", out, size);
 	close(process.folder);
 	process.folder = payload;
@@ -253,13 +277,13 @@ static bool read_status_of_init(char *out, size_t size)
 /* What no control is named for: who the program is, that it has nothing of harden's, and that init has no rights. */
 static bool check_process(const struct op *op, struct text *identity)
 {
-	char uid_map[4096], gid_map[4096], init[8192];
-	bool shared = namespace_of(process.folder, "user") == own_namespaces[0];
-	struct shown shown = { process.status, shared ? "" : uid_map, shared ? "" : gid_map };
-	struct text problem = { 0 };
+	char init[8192];
+	bool shared = process.namespaces[0] == own_namespaces[0];
+	struct shown shown = { process.status, shared ? "" : process.uid_map, shared ? "" : process.gid_map };
+	struct text problem;
 
-	if (!read_all("uid_map", uid_map, sizeof(uid_map)) || !read_all("gid_map", gid_map, sizeof(gid_map)) ||
-	    !read_status_of_init(init, sizeof(init)))
+	text_begin(&problem);
+	if (!read_status_of_init(init, sizeof(init)))
 		return fail("open") == 0;
 	if (!check_identity(plan_string(&run.plan, op->s[1]), &shown, identity))
 		text_add(&problem, text_string(identity));
@@ -339,15 +363,13 @@ static const char *result(void)
 	return highest == NOT_ENFORCED ? "NOT_ENFORCED" : "PARTIALLY_ENFORCED";
 }
 
-bool readback(pid_t pid, struct text *document)
+bool readback(struct text *document)
 {
-	struct text path = { 0 }, identity = { 0 };
+	struct text identity;
 	bool first = true;
 
-	text_add(&path, "/proc/");
-	text_number(&path, pid);
-	process.folder = open(text_string(&path), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (process.folder < 0 || !read_all("status", process.status, sizeof(process.status))) {
+	text_begin(&identity);
+	if (!read_all("status", process.status, sizeof(process.status))) {
 		fail("open");
 		return false;
 	}
@@ -355,8 +377,9 @@ bool readback(pid_t pid, struct text *document)
 	text_add(document, result());
 	text_add(document, "\",\"controls\":[");
 	for (uint32_t i = run.plan.first[STAGE_CHECK]; i < run.plan.first[STAGE_COUNT]; i++) {
-		struct text value = { 0 };
+		struct text value;
 
+		text_begin(&value);
 		run.op = i;
 		if (run.plan.ops[i].f[0] == CHECK_PROCESS) {
 			if (!check_process(&run.plan.ops[i], &identity))

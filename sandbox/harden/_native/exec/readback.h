@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Remembers the namespaces and the root of this process, before it changes any. */
-bool readback_remember(void);
-/* Compares `pid` with every check of the plan and formats the Enforced document. On a mismatch the failure is recorded
+/* Reads of this process and of `pid`, which is traced, what only they could change and do not: all but the mount
+ * namespace of the latter, which it still leaves. False: the failure is recorded. */
+bool readback_begin(pid_t pid);
+/* Compares that process with every check of the plan and formats the Enforced document. On a mismatch the failure is recorded
  * (fail_detail) and false returned. */
-bool readback(pid_t pid, struct text *document);
+bool readback(struct text *document);
 
 #endif

@@ -15,8 +15,9 @@ void report(struct text *line)
 
 void report_ready(pid_t init, pid_t payload)
 {
-	struct text line = { 0 };
+	struct text line;
 
+	text_begin(&line);
 	text_add(&line, "{\"event\":\"ready\",\"init\":");
 	text_number(&line, init);
 	text_add(&line, ",\"payload\":");
@@ -27,8 +28,9 @@ void report_ready(pid_t init, pid_t payload)
 
 void report_enforced(struct text *document)
 {
-	struct text line = { 0 };
+	struct text line;
 
+	text_begin(&line);
 	text_add(&line, "{\"event\":\"enforced\",\"document\":");
 	text_add(&line, text_string(document));
 	text_add(&line, "}");
@@ -54,9 +56,10 @@ static int64_t microseconds(struct timeval time)
 void report_end(bool failed, bool ended, bool timed_out)
 {
 	const struct shared *shared = run.shared;
-	struct text line = { 0 };
+	struct text line;
 	int status = shared->payload_status;
 
+	text_begin(&line);
 	text_add(&line, "{\"event\":\"end\",\"timed_out\":");
 	text_add(&line, timed_out ? "true" : "false");
 	add_field(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
@@ -78,8 +81,9 @@ void print_error(void)
 {
 	const struct shared *shared = run.shared;
 	const struct op *op = &run.plan.ops[shared->error_op];
-	struct text message = { 0 };
+	struct text message;
 
+	text_begin(&message);
 	text_add(&message, "harden: ");
 	text_safe(&message, plan_string(&run.plan, op->sentence));
 	if (shared->error_call[0]) {

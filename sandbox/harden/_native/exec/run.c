@@ -91,6 +91,13 @@ int fail(const char *call)
 	return fail_detail(call, errno, "");
 }
 
+void begin_gate(void)
+{
+	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
+		if (run.plan.ops[i].code == OP_GATE)
+			run.op = i;
+}
+
 _Noreturn void die(const char *call)
 {
 	fail(call);

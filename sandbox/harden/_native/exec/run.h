@@ -10,7 +10,7 @@
 #include <sys/types.h>
 
 /* First byte of what is sent to the supervisor. */
-enum packet { PACKET_READY = 'R', PACKET_TERMINAL = 'T' };
+enum packet { PACKET_TERMINAL = 'T', PACKET_BORN = 'B', PACKET_READY = 'R' };
 
 enum { EXIT_HARDEN = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_TIMEOUT = 124 };
 
@@ -28,6 +28,7 @@ struct shared {
 	int32_t error_number;
 	char error_call[48];
 	char error_detail[128];
+	atomic_uint at_gate; /* the payload has nothing left to do but to lose its rights and execute */
 	atomic_uint payload_ended;
 	int32_t payload_status; /* as of wait4(2) */
 	atomic_uint payload_stopped; /* by which signal */
@@ -75,6 +76,8 @@ int fail(const char *call);
 int fail_detail(const char *call, int number, const char *detail);
 /* Records it and ends this process. */
 _Noreturn void die(const char *call);
+/* What follows is about the gate. */
+void begin_gate(void);
 
 typedef int operation(const struct op *op);
 

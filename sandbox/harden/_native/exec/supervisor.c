@@ -117,8 +117,19 @@ static void take_terminal(const struct cmsghdr *header)
 	terminal_adopt(master);
 }
 
-/* The payload stands at the gate. Its number outside comes from the kernel, with the packet. */
-static void payload_ready(short events)
+/* It stays traced until it has executed its program. */
+static void payload_born(pid_t payload)
+{
+	drop_pieces();
+	begin_tracing(payload);
+	if (state.traced && !readback_begin(payload))
+		kill_all();
+	if (state.traced && run.plan.header.gate_fd < 0)
+		open_gate();
+}
+
+/* From init or the payload, whose number outside comes from the kernel, with the packet. */
+static void packet_arrived(short events)
 {
 	char byte, ancillary[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
 	struct iovec part = { &byte, 1 };
@@ -147,26 +158,27 @@ static void payload_ready(short events)
 		take_terminal(CMSG_NXTHDR(&message, header));
 		return;
 	}
-	drop_pieces();
-	begin_tracing(sender.pid);
-	if (!state.traced)
+	if (byte == PACKET_BORN) {
+		payload_born(sender.pid);
 		return;
+	}
 	state.phase = AT_GATE;
 	report_ready(run.init_pid, state.payload);
-	if (run.plan.header.gate_fd < 0)
-		open_gate();
 }
 
 static bool verify(void)
 {
-	struct text document = { 0 };
+	struct text document;
 
-	if (!readback(state.payload, &document))
+	text_begin(&document);
+	if (!readback(&document))
 		return false;
 	if (run.plan.header.enforced_fd >= 0 && !text_write(&document, run.plan.header.enforced_fd)) {
 		fail("write");
 		return false;
 	}
+	if (run.plan.header.gate_fd < 0)
+		report_ready(run.init_pid, state.payload);
 	report_enforced(&document);
 	terminal_begin();
 	notify_begin();
@@ -264,7 +276,7 @@ static void signal_arrived(void)
 	/* From the terminal it went to a parent too, which passes on what it wants passed on. */
 	if (info.ssi_code == SI_KERNEL && run.plan.header.flags & PLAN_QUIET)
 		return;
-	if (state.payload_pidfd >= 0)
+	if (atomic_load(&run.shared->at_gate))
 		pass_on((int)info.ssi_signo, info.ssi_code == SI_KERNEL || (run.terminals && info.ssi_signo == SIGCONT));
 	else if (info.ssi_signo != SIGWINCH && info.ssi_signo != SIGCONT) {
 		fail_detail("", 0, "a signal ended harden before the program started");
@@ -354,7 +366,7 @@ static void watch(void)
 		if (!wait_for_event(files, ARRAY_LENGTH(files)))
 			continue;
 		if (files[1].revents & POLLIN)
-			payload_ready(files[1].revents);
+			packet_arrived(files[1].revents);
 		if (files[1].revents & POLLNVAL)
 			cannot_watch("poll");
 		if (files[2].revents)
@@ -437,7 +449,6 @@ static void share_session(void)
 
 static void prepare(void)
 {
-	struct rlimit files;
 	sigset_t set, blocked, now;
 	int on = 1;
 
@@ -473,18 +484,10 @@ static void prepare(void)
 	run.stops_fd = run.terminals ? made(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) : -1;
 	if (run.terminals && run.stops_fd < 0)
 		give_up("eventfd2");
-	if (sys_prlimit(RLIMIT_NOFILE, NULL, &run.original_files) < 0)
-		give_up("prlimit");
-	files = run.original_files;
-	files.rlim_cur = files.rlim_max < 65536 ? files.rlim_max : 65536;
-	if (files.rlim_cur < run.original_files.rlim_cur)
-		files.rlim_cur = run.original_files.rlim_cur;
-	if (sys_prlimit(RLIMIT_NOFILE, &files, NULL) < 0)
+	if (!raise_file_limit())
 		give_up("prlimit");
 	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && !watch_parent())
 		give_up("pidfd_open");
-	if (!readback_remember())
-		give_up("stat");
 	if (run.plan.header.notify_fd >= 0 && !notify_start())
 		give_up("seccomp_unotify");
 }
@@ -508,9 +511,7 @@ _Noreturn void supervise(void)
 		fail("send");
 		kill_all();
 	}
-	for (uint32_t i = run.plan.first[STAGE_PAYLOAD]; i < run.plan.first[STAGE_CHECK]; i++)
-		if (run.plan.ops[i].code == OP_GATE)
-			run.op = i;
+	begin_gate();
 	/* From here on the table is shared no more with anybody who may write to our end. */
 	watch();
 	finish();

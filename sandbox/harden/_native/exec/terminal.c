@@ -46,9 +46,10 @@ static bool is_empty(const struct buffer *buffer)
 /* An own open file description can be non-blocking without the other users of the terminal noticing. */
 static int open_again(int stream)
 {
-	struct text path = { 0 };
+	struct text path;
 	int fd;
 
+	text_begin(&path);
 	text_add(&path, "/proc/self/fd/");
 	text_number(&path, stream);
 	fd = open(text_string(&path), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);

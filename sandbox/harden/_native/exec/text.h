@@ -12,6 +12,13 @@ struct text {
 	char bytes[16384];
 };
 
+/* Nothing is in it. The bytes stay as they are: what is not touched, a new process has no page of. */
+static inline void text_begin(struct text *text)
+{
+	text->length = 0;
+	text->overflow = false;
+}
+
 void text_add(struct text *text, const char *string);
 void text_number(struct text *text, int64_t number);
 void text_hex(struct text *text, uint64_t number);
