@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,18 @@ def test_all_writes_every_format_and_prints_its_warnings(folder, capfd):
         rendered = row.render(small_profile())
         assert (folder / f"out/deep/app{row.suffix}").read_bytes() == rendered.content
         assert all(f"harden: {name}: {warning}" in err.splitlines() for warning in rendered.warnings)
+
+
+def test_output_goes_into_a_device_and_leaves_it(folder):
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert export("app.profile.toml", "--format", "capabilities", "-o", "pipe") == 0
+        assert os.read(reader, 65536) == FORMATS["capabilities"].render(small_profile()).content
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_all_replaces_its_own_files_and_leaves_others(folder):

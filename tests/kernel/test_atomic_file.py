@@ -38,6 +38,56 @@ def test_replace_does_not_follow_a_planted_link(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"untouched"
 
 
+def test_replace_leaves_what_is_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "fifo"
+    os.mkfifo(target)
+    with pytest.raises(DocumentError, match="not a regular file"):
+        atomic_file.replace(target, b"data")
+    assert target.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["fifo"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o600, 0o600), (0o640, 0o640), (0o755, 0o755), (0o666, 0o644)])
+def test_replace_keeps_the_mode_but_for_writing_by_others(tmp_path: Path, before: int, after: int) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    target.chmod(before)
+    atomic_file.replace(target, b"new")
+    assert target.stat().st_mode & 0o7777 == after
+
+
+def test_deliver_writes_into_a_fifo_also_through_a_link(tmp_path: Path) -> None:
+    fifo, link = tmp_path / "fifo", tmp_path / "link"
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for target in (fifo, link):
+            atomic_file.deliver(target, b"data")
+            assert os.read(reader, 99) == b"data"
+    finally:
+        os.close(reader)
+    assert fifo.is_fifo()
+    assert link.is_symlink()
+
+
+def test_deliver_says_that_nobody_takes_it(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with pytest.raises(KernelError, match=r"write.*EPIPE"):
+            atomic_file.deliver(Path(f"/proc/self/fd/{writer}"), b"data")
+    finally:
+        os.close(writer)
+
+
+def test_deliver_replaces_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old, and longer")
+    atomic_file.deliver(target, b"new")
+    assert target.read_bytes() == b"new"
+
+
 @pytest.mark.parametrize(("mode", "refused"), [(0o644, False), (0o600, False), (0o664, True), (0o646, True)])
 def test_trust_by_mode(tmp_path: Path, mode: int, refused: bool) -> None:
     file = tmp_path / "file"

@@ -80,7 +80,7 @@ def command(
         output.bytes_out(text)
     else:
         try:
-            atomic_file.replace(target, text)
+            atomic_file.deliver(target, text)
         except HardenError as problem:
             raise UnusableInput(problem.message, hint=problem.hint) from None
     for path in update_baselines(judgement):

@@ -103,7 +103,7 @@ def command(
     rendered = wanted[0].render(loaded, options)
     _warn(wanted[0], rendered.warnings)
     if target:
-        atomic_file.replace(target, rendered.content)
+        atomic_file.deliver(target, rendered.content)
     else:
         output.bytes_out(rendered.content)
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 from harden.errors import DocumentError, KernelError
 
-__all__ = ["MAX_BYTES", "make_folder", "read", "read_trusted", "replace", "replacing"]
+__all__ = ["MAX_BYTES", "deliver", "make_folder", "read", "read_trusted", "replace", "replacing"]
 
 MAX_BYTES: Final = 256 * 1024 * 1024
 """A document larger than this is refused before it is read."""
@@ -31,7 +31,12 @@ def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 @contextmanager
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """A file to write, which is put at `path` by rename(2) when the block ends well; see `replace`."""
+    """A file to write, which is put at `path` by rename(2) when the block ends well; see `replace`.
+
+    A file that is there keeps its mode, but for the right of others to write. Raises DocumentError where something is
+    that is neither a file nor a link: renaming over a device of /dev takes it away from the whole host.
+    """
+    kept = _mode_to_keep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     call = f"open({str(temporary)!r}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW)"
     try:
@@ -42,6 +47,9 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
         ) from None
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if kept is not None:
+                call = f"fchmod({str(temporary)!r}, {kept:04o})"
+                os.fchmod(file.fileno(), kept)
             call = f"write({str(temporary)!r})"
             yield file
             file.flush()
@@ -54,6 +62,25 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def deliver(path: Path, data: bytes) -> None:
+    """Put `data` where a person said: into a FIFO or device, such as /dev/stdout, as it is, anywhere else by `replace`.
+
+    Raises KernelError with the call that failed.
+    """
+    if not _takes_bytes(path):
+        replace(path, data)
+        return
+    call = f"open({str(path)!r}, O_WRONLY)"
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), "wb", buffering=0) as file:
+            call = f"write({str(path)!r})"
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise KernelError(call, error.errno or 0, hint="name another file with -o") from None
 
 
 def make_folder(path: Path) -> None:
@@ -90,6 +117,27 @@ def read_trusted(path: Path, *, trust: bool = False) -> bytes:
             hint=f"chmod go-w {path}, or check it and give --trust",
         )
     return data
+
+
+def _takes_bytes(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _mode_to_keep(path: Path) -> int | None:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        # What cannot be looked at cannot be written beside either: opening says why.
+        return None
+    if stat.S_ISREG(mode):
+        return mode & 0o777 & ~_WRITABLE_BY_OTHERS
+    if not stat.S_ISLNK(mode) and not stat.S_ISDIR(mode):
+        raise DocumentError(str(path), "is not a regular file, and was left as it is", hint="name another file")
+    return None
 
 
 def _check_folder(folder: Path) -> None:
