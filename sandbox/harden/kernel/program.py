@@ -16,23 +16,25 @@ def find(name: str, *, cwd: str, path: str) -> str:
     Raises ProgramNotFound (status 127) or NotExecutable (126). Symlinks stay as they are: argv[0] and the program's
     own view of its path must not change.
     """
+    if not name:
+        raise ProgramNotFound("the program's name is empty", hint="give its path, such as ./app")
     if "/" in name:
         found = os.path.normpath(os.path.join(cwd, name))
         _check(found, name)
         return found
-    refused: str | None = None
+    refused: NotExecutable | None = None
     for folder in path.split(":"):
         candidate = os.path.normpath(os.path.join(cwd, folder, name))
         try:
             _check(candidate, name)
         except ProgramNotFound:
             continue
-        except NotExecutable:
-            refused = refused or candidate
+        except NotExecutable as error:
+            refused = refused or error
             continue
         return candidate
     if refused:
-        raise NotExecutable(f"{name}: {refused} is not executable", hint=f"chmod +x {refused}")
+        raise refused
     raise ProgramNotFound(f"{name}: no such program in PATH", hint="give its path, such as ./app")
 
 
