@@ -15,10 +15,10 @@ from harden.confinement import confinement
 from harden.errors import UsageError
 from harden.folder import ProfileFiles
 from harden.folder_guard import guards
-from harden.kernel.account import account
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.plan import Plan, plan
+from harden.launch.root_accounts import user_numbers
 from harden.launch.rootfs import find_in_root, host_path
 from harden.launch.symlinks import is_below
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
@@ -168,10 +168,11 @@ def enforcement(
 
 
 def _as_user(spec: SandboxSpec, workload: Workload, overrides: Overrides) -> SandboxSpec:
-    """With the numbers that this host has for the user whom the workload names."""
+    """With the numbers that this host, or another root file system, has for the user whom the workload names."""
     if not workload.user or overrides.user[0] is not None:
         return spec
-    uid, gid = account(workload.user, given=f"the profile runs as {workload.user}")
+    given, rootfs = f"the profile runs as {workload.user}", spec.isolation.rootfs
+    uid, gid = user_numbers(workload.user, given=given, rootfs=rootfs)
     return msgspec.structs.replace(spec, uid=uid, gid=gid)
 
 

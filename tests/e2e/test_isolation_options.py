@@ -231,6 +231,28 @@ def test_a_wrong_value_is_one_line_and_nothing_starts(traced: Path, command: str
 
 
 @pytest.mark.requires("busybox")
+def test_users_and_groups_by_name_are_those_of_the_root(tmp_path: Path) -> None:
+    """The host has a `daemon`, uid 1, and no `app`; the root has it the other way round."""
+    root = tmp_path / "root"
+    for folder in ("bin", "etc", "proc", "sys", "dev", "tmp"):
+        (root / folder).mkdir(parents=True)
+    subprocess.run(["cp", "/bin/busybox", root / "bin/busybox"], check=True)
+    (root / "etc/passwd").write_text("app:x:1234:2345::/:/bin/sh\n")
+    (root / "etc/group").write_text("web:x:77:\n")
+    who, ids = ("--user", "app", "--groups", "web"), "1234 2345 2345 77\n"
+    command = ("--", "/bin/busybox", "sh", "-c", "busybox echo $(busybox id -u) $(busybox id -g) $(busybox id -G)")
+    assert harden("trace", "--name", "app", "--rootfs", "root", *who, *command, cwd=tmp_path).stdout == ids
+    assert harden("run", cwd=tmp_path).stdout == ids
+    (root / "etc/passwd").write_text("app:x:4321:2345::/:/bin/sh\nother:x:5:6::/:/bin/sh\n")
+    assert harden("run", cwd=tmp_path).stdout == "4321 2345 2345 77\n", "a start asks the root that it shows"
+    assert harden("run", "--user", "other", cwd=tmp_path).stdout == "5 6 6 77\n"
+    refused = harden("run", "--user", "daemon", cwd=tmp_path, status=125).stderr
+    assert f"--user 'daemon': /etc/passwd of {root} has no 'daemon'" in refused
+    refused = harden("run", "--groups", "mail", cwd=tmp_path, status=125).stderr
+    assert f"--groups 'mail': /etc/group of {root} has no 'mail'" in refused
+
+
+@pytest.mark.requires("busybox")
 def test_another_root_file_system_is_traced_and_run(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for folder in ("bin", "proc", "sys", "dev", "tmp", "srv", "data"):

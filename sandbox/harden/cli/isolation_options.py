@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import functools
-import grp
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -53,7 +52,8 @@ _OPTIONS: Final = (
 def isolation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Declares them; the command gets `isolation`, `hostname` and `clear_env` instead of one argument each.
 
-    `isolation` is a function: what the options name is looked up when it is called.
+    `isolation` is a function: what the options name is looked up when it is called. It takes the root file system that
+    a profile keeps: groups are those of the one that is used.
     """
 
     @functools.wraps(command)
@@ -75,7 +75,8 @@ def isolation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         pass_fd: tuple[int, ...],
         **others: Any,
     ) -> Any:
-        def isolation() -> Isolation:
+        def isolation(stored_root: bytes | None = None) -> Isolation:
+            root = parse_rootfs(rootfs)
             return Isolation(
                 limits=parse_limits(
                     cpus=cpus,
@@ -88,10 +89,10 @@ def isolation_options(command: Callable[..., Any]) -> Callable[..., Any]:
                     device=device,
                 ),
                 rlimits=tuple({limit.name: limit for limit in map(parse_rlimit, rlimit)}.values()),
-                groups=parse_groups(groups),
+                groups=parse_groups(groups, rootfs=stored_root if root is None else root),
                 tmpfs=tuple(map(parse_tmpfs, tmpfs)),
                 overlays=tuple(map(parse_overlay, overlay)),
-                rootfs=parse_rootfs(rootfs),
+                rootfs=root,
                 pass_fds=parse_pass_fds(pass_fd),
             )
 
@@ -137,17 +138,16 @@ def parse_rootfs(text: str | None) -> bytes | None:
     return os.fsencode(path)
 
 
-def parse_groups(texts: Iterable[str]) -> tuple[int, ...]:
-    """Group ids: numbers, or names of the host's groups."""
+def parse_groups(texts: Iterable[str], *, rootfs: bytes | None = None) -> tuple[int, ...]:
+    """Group ids: numbers, or names of groups of the root file system `rootfs`, or of the host."""
+    from harden.launch.root_accounts import group_number
+
     found = []
     for word in (word for text in texts for word in text.split(",")):
         if word.isdecimal() and word.isascii():
             found.append(int(word))
-            continue
-        try:
-            found.append(grp.getgrnam(word).gr_gid)
-        except KeyError:
-            raise UsageError(f"--groups {word!r}: no such group on this host", hint="give its number") from None
+        else:
+            found.append(group_number(word, given=f"--groups {word!r}", rootfs=rootfs))
     return tuple(sorted(set(found)))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from harden.errors import UsageError
-from harden.kernel.account import MOST_ID, account
+from harden.kernel.account import MOST_ID
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.sandbox import Bind
@@ -114,15 +114,20 @@ def parse_timeout(seconds: float | None) -> float | None:
     return seconds
 
 
-def parse_user(text: str | None) -> tuple[int | None, int | None]:
-    """UID[:GID] or the name of a user of the host, whose primary group is taken; (None, None) for None."""
+def parse_user(text: str | None, *, rootfs: bytes | None = None) -> tuple[int | None, int | None]:
+    """UID[:GID] or the name of a user, whose primary group is taken; (None, None) for None.
+
+    The user is one of the root file system `rootfs`, or of the host.
+    """
     if text is None:
         return None, None
     user, colon, group = text.partition(":")
     if user.isdecimal() and user.isascii():
         uid, gid = int(user), int(user)
     else:
-        uid, gid = account(user, given=f"--user {text!r}")
+        from harden.launch.root_accounts import user_numbers
+
+        uid, gid = user_numbers(user, given=f"--user {text!r}", rootfs=rootfs)
     if colon:
         if not (group.isdecimal() and group.isascii()):
             raise UsageError(f"--user {text!r}: the group must be a number")

@@ -80,7 +80,7 @@ def command(
     cwd: str | None,
     user: str | None,
     die_with_parent: bool,
-    isolation: Callable[[], Isolation],
+    isolation: Callable[..., Isolation],
     hostname: str | None,
     clear_env: bool,
     environment: tuple[str, ...],
@@ -104,12 +104,16 @@ def command(
     from harden.launch.lookups import Lookups
     from harden.launch.plan_cache import keep
     from harden.launch.spawn import exec_plan, run_header
+    from harden.model.path_text import from_text
 
     lookups = click.get_current_context().with_resource(Lookups())
     files = locate(profile)
     report = _open_report(None if show_plan else enforced_json)
+    loaded = load(files, trust=trust)
+    stored_root = from_text(loaded.workload.isolation.rootfs) or None
+    isolated = isolation(stored_root)
     ready = enforcement(
-        load(files, trust=trust),
+        loaded,
         folder=files.folder,
         reports=(enforced_json,) if enforced_json else (),
         apparmor=apparmor,
@@ -125,9 +129,9 @@ def command(
             view=View(view) if view else None,
             binds=tuple(options.parse_bind(text) for text in binds),
             cwd=os.fsencode(os.path.abspath(cwd)) if cwd else None,
-            user=options.parse_user(user),
+            user=options.parse_user(user, rootfs=isolated.rootfs or stored_root),
             hostname=hostname,
-            isolation=msgspec.structs.replace(isolation(), die_with_parent=die_with_parent),
+            isolation=msgspec.structs.replace(isolated, die_with_parent=die_with_parent),
         ),
     )
     if show_plan:

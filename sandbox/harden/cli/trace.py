@@ -127,7 +127,7 @@ def command(
     allow_degraded: tuple[str, ...],
     force: bool,
     as_json: bool,
-    isolation: Callable[[], Isolation],
+    isolation: Callable[..., Isolation],
     hostname: str | None,
     clear_env: bool,
     command_line: tuple[str, ...],
@@ -148,8 +148,8 @@ def command(
         raise UsageError("--one-cpu is for a recorder that shares a CPU with the program", hint="add --backend=notify")
     jobs = _jobs(scenarios, command_line)
     given = options.parse_environment(environment)
-    uid, gid = options.parse_user(user)
     isolated = isolation()
+    uid, gid = options.parse_user(user, rootfs=isolated.rootfs)
     bound = tuple(options.parse_bind(text) for text in binds)
     request = TraceRequest(
         command=jobs[0].command,
