@@ -6,6 +6,7 @@ import pytest
 
 from harden.errors import UsageError
 from harden.generate.explanation import Explanation, explain
+from harden.model.action import RingOperationSeen, SignalSeen, SignalTarget
 from harden.model.diff import RightKind
 from harden.model.local_merge import merge_local
 from harden.model.origin import Origin
@@ -33,6 +34,26 @@ def test_a_call_names_its_programs_and_counts():
     assert (granted.kind, granted.origin) == (RightKind.SYSCALL, Origin.OBSERVED)
     (behind,) = granted.behind
     assert (behind.executable, behind.call, behind.count, behind.run) == (PROGRAM, "openat", 12, RUN.id)
+
+
+def test_a_call_names_the_signals_it_sent_and_what_it_submitted():
+    run = recordings.run(
+        syscalls=(recordings.syscall("kill"), recordings.syscall("io_uring_enter")),
+        signals=(
+            SignalSeen(executable=PROGRAM, signal="SIGTERM", target=SignalTarget.CHILD, syscall="kill", count=2),
+            SignalSeen(executable=PROGRAM, signal="SIGUSR1", target=SignalTarget.SELF, syscall="tgkill", count=1),
+        ),
+        ring_operations=(
+            RingOperationSeen(executable=PROGRAM, operation="OPENAT", syscall="io_uring_enter", count=3),
+            RingOperationSeen(executable=PROGRAM, operation="STATX", count=1),
+        ),
+    )
+    profile, recording = recordings.profile_of(run), Recording.of([run])
+    found = [explain(rule, profile, recording, baseline=recordings.baseline()) for rule in ("kill", "io_uring_enter")]
+    assert [[each.what for each in it.granted[0].behind] for it in found] == [
+        ["SIGTERM to child", ""],
+        ["io_uring OPENAT", ""],
+    ]
 
 
 def test_a_call_has_the_stack_of_its_first_time():

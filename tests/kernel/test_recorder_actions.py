@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 
 import pytest
 
@@ -25,13 +27,47 @@ def test_signals_are_known_by_whom_they_go_to(victim):
     }
 
 
+SENT_BY = {
+    "SIGUSR1": "kill",
+    "SIGUSR2": "tkill",
+    "SIGURG": "tgkill",
+    "SIGWINCH": "rt_sigqueueinfo",
+    "SIGIO": "rt_tgsigqueueinfo",
+    "SIGHUP": "pidfd_send_signal",
+    "SIGTERM": "kill",  # of i386
+}
+
+
+@pytest.mark.every_kernel
+def test_signals_are_known_by_the_call_that_sent_them(victim):
+    run = record(victim("senders"))
+    assert {seen.signal: seen.syscall for seen in run.signals} == SENT_BY
+    assert {seen.count for seen in run.signals} == {1}
+
+
+@pytest.mark.requires("strace")
+def test_strace_sees_the_same_calls_send_the_same_signals(victim, tmp_path):
+    log = tmp_path / "log"
+    subprocess.run(["strace", "-o", log, "-e", "trace=/kill|sigqueue|send_signal", victim("senders")], check=True)
+    calls = re.findall(r"^(\w+)\(.*?(SIG\w+)", log.read_text(), re.MULTILINE)
+    assert {signal: call for call, signal in calls} == SENT_BY
+
+
 def test_signals_of_the_kernel_are_nobodys(victim):
     assert record("/bin/sh", "-c", "/bin/true; /bin/true").signals == ()
 
 
 def test_operations_of_io_uring_are_named(victim):
     run = record(victim("uring"), "/etc/hostname")
-    assert [(seen.operation, seen.count) for seen in run.ring_operations] == [("OPENAT", 1)]
+    assert [(seen.operation, seen.syscall, seen.count) for seen in run.ring_operations] == [
+        ("OPENAT", "io_uring_enter", 1)
+    ]
+
+
+def test_what_the_kernel_takes_from_a_ring_itself_is_of_its_program_and_of_no_call(victim):
+    run = record(victim("uring"), "/etc/hostname", "poll")
+    assert [(seen.operation, seen.syscall, seen.count) for seen in run.ring_operations] == [("OPENAT", "", 1)]
+    assert run.ring_operations[0].executable == str(victim("uring"))
 
 
 def test_the_most_tasks_that_lived_at_once(victim, tmp_path):

@@ -38,14 +38,14 @@ def test_a_stack_has_the_mappings_of_its_address_space_and_an_owner_the_first_st
         + record(EventKind.STACK_OWNER, COUNT, hash=5, nr=0)
         + record(EventKind.STACK_OWNER, COUNT, hash=6, nr=0)
         + record(EventKind.STACK_OWNER, struct.pack("=QQIHhII", 1, 2, 3, 4, 5, 6, 7), hash=5, nr=2)
-        + record(EventKind.STACK_OWNER, struct.pack("=IHH", 1, 15, 2), hash=5, nr=4)
+        + record(EventKind.STACK_OWNER, struct.pack("=IiHBB", 1, 62, 15, 2, 0), hash=5, nr=4)
     )
     found = parse_stack_records(data, {"limit": 3, "memory": 0})
     assert found.losses == {"limit": 3}
     assert found.owners == {
         (CountKey, CountKey(1, 0, 39, 0)): 5,
         (SeenKey, SeenKey(1, 2, 3, 4, 5, 6, 7)): 5,
-        (SignalKey, SignalKey(1, 15, 2)): 5,
+        (SignalKey, SignalKey(1, 62, 15, 2, 0)): 5,
     }
     (stack,) = found.stacks.values()
     assert stack.registers == Registers(1, 2, 3, 4)

@@ -86,14 +86,14 @@ def _show_actions(run: Run) -> None:
         output.line(f"signals sent ({len(run.signals)})")
         output.table(
             [
-                ("", s.signal, f"to {s.target}", f"x{s.count} by {s.executable}{_early(run, s.phases)}")
+                ("", s.signal, f"to {s.target}", s.syscall, f"x{s.count} by {s.executable}{_early(run, s.phases)}")
                 for s in run.signals
             ]
         )
     if run.ring_operations:
         output.line()
         output.line(f"io_uring operations ({len(run.ring_operations)})")
-        output.table([("", o.operation, f"x{o.count} by {o.executable}") for o in run.ring_operations])
+        output.table([("", o.operation, o.syscall, f"x{o.count} by {o.executable}") for o in run.ring_operations])
     _show_namespaces(run)
     if run.mounts:
         output.line()

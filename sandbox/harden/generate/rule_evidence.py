@@ -32,7 +32,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True, order=True):
     call: str
     """Empty outside any call."""
     what: str = ""
-    """The path, the operation, the address, or how the call failed."""
+    """The path, the operation, the address, the signal and whom it went to, or how the call failed."""
     count: int
     stack: tuple[str, ...] = ()
     """Where in the program it was first done, innermost function first; empty where that is not known."""
@@ -72,6 +72,12 @@ def _calls(rule: str, run: Run) -> Iterator[_Found]:
                 call.count,
                 call.stack,
             )
+    for sent in run.signals:
+        if sent.syscall == rule:
+            yield sent.executable, rule, f"{sent.signal} to {sent.target}", sent.count, sent.stack
+    for done in run.ring_operations:
+        if done.syscall == rule:
+            yield done.executable, rule, f"io_uring {done.operation}", done.count, done.stack
 
 
 def _arguments(rule: str, run: Run) -> Iterator[_Found]:

@@ -30,6 +30,8 @@ class SignalSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     signal: str
     """SIGTERM, or SIGRTMIN+3."""
     target: SignalTarget
+    syscall: str = ""
+    """Name of the call that sent it (kill, tgkill, …); empty in recordings of earlier versions."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
@@ -40,6 +42,9 @@ class RingOperationSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     operation: str
     """The kernel's name without IORING_OP_ (OPENAT), or its number."""
+    syscall: str = ""
+    """Name of the call that submitted it, io_uring_enter; empty where a thread of the kernel took it from the ring
+    (IORING_SETUP_SQPOLL), and in recordings of earlier versions."""
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK

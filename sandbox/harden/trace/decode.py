@@ -21,7 +21,7 @@ from harden.model.recording import (
 from harden.model.syscall import name_of
 from harden.model.syscall_argument import RECORDED_ROWS
 from harden.trace.errno_name import errno_name
-from harden.trace.layout import SERVING, ArgumentKey, CapabilityKey, CapabilityMark, CountKey, Event, EventKind, Mark
+from harden.trace.layout import SERVING, ArgumentKey, CapabilityMark, CountKey, Event, EventKind, Mark
 from harden.trace.observations import Observations
 from harden.trace.place import join, own_name, path_of_names
 from harden.trace.tally import Tally
@@ -30,6 +30,7 @@ __all__ = [
     "ABI_NATIVE",
     "Program",
     "arch_of",
+    "call_name",
     "decode_arguments",
     "decode_capabilities",
     "decode_programs",
@@ -174,7 +175,7 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
             bool(key.marks & CapabilityMark.GRANTED),
             bool(key.marks & (CapabilityMark.NOAUDIT | CapabilityMark.OVERRIDDEN))
             or key.stack in observations.probing_stacks,
-            _call_name(observations.arch, key),
+            call_name(observations.arch, _ABI_COMPAT if key.marks & CapabilityMark.COMPAT else ABI_NATIVE, key.nr),
         )
         found.add(check, key.executable, count, observations.stack(key))
     return tuple(
@@ -207,8 +208,7 @@ def _capability_name(number: int) -> str:
         return f"CAP_{number}"
 
 
-def _call_name(native: Arch, key: CapabilityKey) -> str:
-    if key.nr < 0:
-        return ""
-    arch = arch_of(native, _ABI_COMPAT) if key.marks & CapabilityMark.COMPAT else native
-    return name_of(arch, key.nr) if arch else ""
+def call_name(native: Arch, abi: int, nr: int) -> str:
+    """The name of a call by its number and `enum call_abi`; empty for a negative number: outside any call."""
+    arch = arch_of(native, abi)
+    return name_of(arch, nr) if arch and nr >= 0 else ""

@@ -8,7 +8,7 @@ from typing import Final
 
 from harden.model.action import RingOperationSeen, SignalSeen, SignalTarget
 from harden.model.io_uring_operation import OPERATIONS
-from harden.trace.decode import Program, program_text
+from harden.trace.decode import Program, call_name, program_text
 from harden.trace.observations import Observations
 from harden.trace.tally import Tally
 
@@ -28,9 +28,10 @@ _FIRST_REALTIME: Final = 34
 
 def decode_signals(observations: Observations, programs: Mapping[int, Program]) -> tuple[SignalSeen, ...]:
     """Signals per executable, sorted."""
-    found: Tally[tuple[str, str, SignalTarget]] = Tally()
+    found: Tally[tuple[str, str, SignalTarget, str]] = Tally()
     for key, count in observations.signals.items():
-        sent = (program_text(programs, key.executable), _signal_name(key.signal), _TARGETS[key.target])
+        call = call_name(observations.arch, key.abi, key.nr)
+        sent = (program_text(programs, key.executable), _signal_name(key.signal), _TARGETS[key.target], call)
         found.add(sent, key.executable, count, observations.stack(key))
     return tuple(
         sorted(
@@ -38,10 +39,11 @@ def decode_signals(observations: Observations, programs: Mapping[int, Program]) 
                 executable=executable,
                 signal=name,
                 target=target,
+                syscall=call,
                 **found.evidence(sent),
             )
             for sent in found
-            for executable, name, target in (sent,)
+            for executable, name, target, call in (sent,)
         )
     )
 
@@ -60,18 +62,20 @@ def decode_ring_operations(
     observations: Observations, programs: Mapping[int, Program]
 ) -> tuple[RingOperationSeen, ...]:
     """Operations per executable, sorted."""
-    found: Tally[tuple[str, str]] = Tally()
+    found: Tally[tuple[str, str, str]] = Tally()
     for key, count in observations.rings.items():
         name = OPERATIONS[key.opcode] if key.opcode < len(OPERATIONS) else str(key.opcode)
-        found.add((program_text(programs, key.executable), name), key.executable, count, observations.stack(key))
+        done = (program_text(programs, key.executable), name, call_name(observations.arch, key.abi, key.nr))
+        found.add(done, key.executable, count, observations.stack(key))
     return tuple(
         sorted(
             RingOperationSeen(
                 executable=executable,
                 operation=name,
+                syscall=call,
                 **found.evidence(done),
             )
             for done in found
-            for executable, name in (done,)
+            for executable, name, call in (done,)
         )
     )

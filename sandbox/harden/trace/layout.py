@@ -144,15 +144,21 @@ class SignalKey(NamedTuple):
     """A signal that a task sent; `target` is an enum signal_target."""
 
     executable: int
+    nr: int
+    """Of the call that sent it."""
     signal: int
     target: int
+    abi: int
 
 
 class RingKey(NamedTuple):
     """An operation submitted to an io_uring ring."""
 
     executable: int
+    nr: int
+    """-1: no call; the thread that the kernel keeps for the ring took it from there."""
     opcode: int
+    abi: int
 
 
 class CapabilityMark:
@@ -215,8 +221,8 @@ _KEYS: Final[Mapping[type, struct.Struct]] = {
     RefusalKey: struct.Struct("=IIIiQQQ"),
     SeenKey: struct.Struct("=QQIHhII"),
     CapabilityKey: struct.Struct("=IiiHH"),
-    SignalKey: struct.Struct("=IHH"),
-    RingKey: struct.Struct("=II"),
+    SignalKey: struct.Struct("=IiHBB"),
+    RingKey: struct.Struct("=IiHH"),
 }
 _EVENT: Final = struct.Struct("=QQIHhIIIHH8H")
 _SEGMENTS: Final = 6

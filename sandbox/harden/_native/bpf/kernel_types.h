@@ -162,8 +162,10 @@ struct task_struct {
 	int pid;
 	int tgid;
 	int exit_code;
+	unsigned int flags;
 	unsigned long nvcsw;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	struct seccomp seccomp;
 	struct mm_struct *mm;

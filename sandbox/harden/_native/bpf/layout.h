@@ -175,14 +175,18 @@ enum signal_target { TARGET_SELF, TARGET_CHILD, TARGET_PARENT, TARGET_OTHER, TAR
 
 struct signal_key {
 	__u32 executable;
+	__s32 nr; /* of the call that sent it */
 	__u16 signal;
-	__u16 target;
+	__u8 target;
+	__u8 abi;
 };
 
 /* An operation that was submitted to an io_uring ring. */
 struct ring_key {
 	__u32 executable;
-	__u32 opcode;
+	__s32 nr; /* -1: no call; the thread that the kernel keeps for the ring took it from there */
+	__u16 opcode;
+	__u16 abi;
 };
 
 enum event_kind { EVENT_EXECUTABLE, EVENT_FILE, EVENT_SOCKET, EVENT_STACK, EVENT_STACK_OWNER, EVENT_MAPPING };

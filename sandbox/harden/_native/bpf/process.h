@@ -194,14 +194,10 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 static __noinline int see_refusal(struct task_struct *task, __u32 executable, __u32 nr, int error)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
-	struct refusal_key key = {.executable = executable & ~SERVING, .nr = nr, .abi = ABI_NATIVE, .error = error};
+	struct refusal_key key = {.executable = executable & ~SERVING, .nr = nr, .abi = abi_of(task, nr), .error = error};
 	const volatile struct argument_row *row;
 
-	if (is_compat(task)) {
-		key.abi = ABI_COMPAT;
-	} else if (X32_BIT && nr & X32_BIT) {
-		key.abi = ABI_X32;
-	} else if (nr < SYSCALLS) {
+	if (key.abi == ABI_NATIVE && nr < SYSCALLS) {
 		row = &config.arguments[row_of(nr)];
 		for (int i = 0; i < ARGUMENTS; i++)
 			if (i < row->count && !row->pointed)

@@ -10,12 +10,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 static __always_inline void count_foreign(struct task_state *state, const struct task_struct *task, __u32 nr)
 {
-	struct count_key key = {.executable = state->executable, .nr = nr, .abi = ABI_NATIVE};
+	struct count_key key = {.executable = state->executable, .nr = nr, .abi = abi_of(task, nr)};
 
-	if (is_compat(task))
-		key.abi = ABI_COMPAT;
-	else if (X32_BIT && nr & X32_BIT)
-		key.abi = ABI_X32;
 	add(&counts, &key, 1);
 }
 
@@ -90,12 +86,8 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 
 static __always_inline void count_error(struct task_state *state, const struct task_struct *task, __u32 nr, long result)
 {
-	struct count_key key = {.executable = state->executable, .nr = nr, .abi = ABI_NATIVE, .error = -result};
+	struct count_key key = {.executable = state->executable, .nr = nr, .abi = abi_of(task, nr), .error = -result};
 
-	if (is_compat(task))
-		key.abi = ABI_COMPAT;
-	else if (X32_BIT && nr & X32_BIT)
-		key.abi = ABI_X32;
 	add(&counts, &key, 1);
 }
 

@@ -121,4 +121,11 @@ static __always_inline bool is_compat(const struct task_struct *task)
 
 #endif
 
+static __always_inline enum call_abi abi_of(const struct task_struct *task, __u32 nr)
+{
+	if (is_compat(task))
+		return ABI_COMPAT;
+	return X32_BIT && nr & X32_BIT ? ABI_X32 : ABI_NATIVE;
+}
+
 #endif
