@@ -334,6 +334,27 @@ static int parent_in_root(const char *path, const char **last)
 	}
 }
 
+static int make_last(const struct op *op, int parent, const char *last)
+{
+	return op->flags & OPF_MAKE_FOLDER ? mkdirat(parent, last, 0755) : mknodat(parent, last, S_IFREG | 0644, 0);
+}
+
+/* Most mount points are missing, and to make one costs less than to find that out. What is there stays; why one cannot
+ * be made is found out where it is not there then. */
+static void try_mount_point(const struct op *op, const char *path)
+{
+	const char *last = path + 1;
+	int parent = run.root_fd;
+
+	if (strchr(last, '/'))
+		parent = existing_parent(path, &last);
+	if (parent < 0)
+		return;
+	make_last(op, parent, last);
+	if (parent != run.root_fd)
+		close(parent);
+}
+
 static int make_mount_point(const struct op *op, const char *path)
 {
 	const char *last;
@@ -341,10 +362,7 @@ static int make_mount_point(const struct op *op, const char *path)
 
 	if (parent < 0)
 		return fail("mkdirat");
-	if (op->flags & OPF_MAKE_FOLDER)
-		result = mkdirat(parent, last, 0755);
-	else
-		result = mknodat(parent, last, S_IFREG | 0644, 0);
+	result = make_last(op, parent, last);
 	close(parent);
 	return result < 0 && errno != EEXIST ? fail(op->flags & OPF_MAKE_FOLDER ? "mkdirat" : "mknodat") : 0;
 }
@@ -352,11 +370,13 @@ static int make_mount_point(const struct op *op, const char *path)
 int op_attach(const struct op *op)
 {
 	const char *path = plan_string(&run.plan, op->s[0]);
-	int piece = slot_take(op->f[0]);
-	int target = open_in_root(path, 0);
+	int piece = slot_take(op->f[0]), target;
 
 	if (piece < 0)
 		return fail("slot");
+	if (op->flags & (OPF_MAKE_FOLDER | OPF_MAKE_FILE))
+		try_mount_point(op, path);
+	target = open_in_root(path, 0);
 	if (target < 0 && errno == ENOENT && (op->flags & (OPF_MAKE_FOLDER | OPF_MAKE_FILE))) {
 		if (make_mount_point(op, path) < 0)
 			return -1;
