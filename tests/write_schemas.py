@@ -12,6 +12,7 @@ from harden.check.attack_table import AttackTable
 from harden.model.baseline import Baseline, Families
 from harden.model.denial import Verified
 from harden.model.document import schema
+from harden.model.end_report import EndReport
 from harden.model.policy import Policy
 from harden.model.profile import Local, Profile
 from harden.model.recording import Recording
@@ -28,6 +29,7 @@ TYPES: Final[dict[str, type[msgspec.Struct]]] = {
     "policy": Policy,
     "profile": Profile,
     "recording": Recording,
+    "report": EndReport,
     "runtimes": Runtimes,
     "scenario": Scenario,
     "verified": Verified,

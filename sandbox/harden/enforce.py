@@ -118,12 +118,14 @@ def enforcement(
     reports: tuple[Path, ...] = (),
     apparmor: str | None = None,
     dry: bool = False,
+    measured: bool = False,
     overrides: Overrides | None = None,
 ) -> Prepared:
     """The plan that runs `command`, or the profile's own workload, under `profile`, which was read from `folder`.
 
     `reports` are files that the program must not be able to change. `apparmor` names a loaded AppArmor profile to enter
     instead of the profile's own. `dry`: nothing will be run, so nothing is made and no AppArmor profile is loaded.
+    `measured`: as for plan().
     Raises ControlUnavailable when the host cannot enforce a required control, ProgramNotFound or NotExecutable for the
     program.
     """
@@ -151,7 +153,7 @@ def enforcement(
     spec = overrides.apply(_as_user(spec, profile.workload, overrides))
     _check_rootfs(spec, folder)
     guarded = guards(folder, spec, also=reports, make_missing=not dry)
-    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features)
+    planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features, measured=measured)
     widenings = (*paths.widenings, *narrowest)
     return Prepared(
         profile=profile,

@@ -50,17 +50,31 @@ def guards(
             f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
             hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
         )
+    further = [os.fsencode(os.path.realpath(path)) for path in also]
+    _check_further(further, shown)
     _check_cache(shown)
     if make_missing and any(source == real for source, _ in shown):
         _make_missing(real)
     covered = [os.path.join(real, name) for name in sorted(os.listdir(real)) if name.endswith(_SUFFIXES)]
-    covered += [os.fsencode(os.path.realpath(path)) for path in also]
+    covered += further
     return tuple(
         Bind(source=path, target=target + path[len(source) :])
         for path in covered
         for source, target in shown
         if _holds(source, path) and _is_regular(path)
     )
+
+
+def _check_further(paths: Sequence[bytes], shown: Sequence[tuple[bytes, bytes]]) -> None:
+    """A file that is covered stays where it is; the folder around it could be renamed, and another one put there."""
+    for path in paths:
+        folder = os.path.dirname(path)
+        for source, _ in shown:
+            if _holds(source, folder) and source != folder:
+                raise HardenError(
+                    f"the program may write into {os.fsdecode(source)} and exchange the folder of {os.fsdecode(path)}",
+                    hint=f"have it written elsewhere, or right into {os.fsdecode(source)}",
+                )
 
 
 def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:

@@ -59,6 +59,8 @@ def test_what_was_killed_for_want_of_memory():
     found = only(denials(run(), held(oom_kills=1)))
     assert (found.control, found.result, found.count) == (Control.MEMORY, "SIGKILL", 1)
     assert found.add == LocalRights(limits={LimitName.MEMORY: "128M"})
+    assert only(denials(run(), held(oom_kills=1, oom_events=1))) == found
+    assert denials(run(), held(oom_kills=1, oom_events=0)) == ()
 
 
 def test_descriptors_beyond_the_limit():

@@ -62,7 +62,7 @@ def test_libfuzzer_finds_nothing_in_a_few_seconds(tmp_path):
     assert int(executed[1]) > 1000
 
 
-HEADER_FIELDS = ((0, 8), *((at, 4) for at in range(8, 72, 4)), (72, 8), (80, 4), (84, 4))
+HEADER_FIELDS = ((0, 8), *((at, 4) for at in range(8, 72, 4)), (72, 8), *((at, 4) for at in range(80, 104, 4)))
 OP_FIELDS = ((0, 2), (2, 2), *((at, 4) for at in range(4, 32, 4)), (32, 8), (40, 8), (48, 8))
 """Offset and size of every field of struct plan_header and struct op but the two messages."""
 
@@ -71,7 +71,7 @@ def corrupted_plans() -> Iterator[bytes]:
     """The plan with one field of the header or of an operation changed: to 0, 1, its maximum, or something else."""
     good = encode(small_plan().ops, Header(timeout_s=5))
     ops = len(small_plan().ops)
-    fields = [*HEADER_FIELDS, *((88 + 64 * op + at, size) for op in range(ops) for at, size in OP_FIELDS)]
+    fields = [*HEADER_FIELDS, *((104 + 64 * op + at, size) for op in range(ops) for at, size in OP_FIELDS)]
     numbers = random.Random(1)
     for at, size in fields:
         for value in (0, 1, (1 << 8 * size) - 1, numbers.getrandbits(8 * size)):

@@ -6,14 +6,19 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from harden.cli import options, output
 from harden.cli.isolation_options import isolation_options
+from harden.errors import UsageError
 from harden.model.isolation import Isolation
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
+
+if TYPE_CHECKING:
+    from harden.end_report_file import ReportFile
 
 __all__ = ["command"]
 
@@ -28,6 +33,12 @@ __all__ = ["command"]
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Write what is in force, as read back from the kernel.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write how it ended and what it took: status, times, peaks, OOM kills.",
 )
 @click.option(
     "--net",
@@ -73,6 +84,7 @@ def command(
     profile: Path | None,
     show_plan: bool,
     enforced_json: Path | None,
+    report: Path | None,
     network: str | None,
     userns: str | None,
     view: str | None,
@@ -99,6 +111,7 @@ def command(
       harden run
       harden run -p nginx.profile.toml --enforced-json enforced.json
       harden run --memory 512M --pids 64 --tmpfs /scratch:1G
+      harden run --report report.json
     """
     from harden.enforce import Overrides, enforcement, load, locate
     from harden.launch.lookups import Lookups
@@ -106,18 +119,23 @@ def command(
     from harden.launch.spawn import exec_plan, run_header
     from harden.model.path_text import from_text
 
-    lookups = click.get_current_context().with_resource(Lookups())
+    context = click.get_current_context()
+    lookups = context.with_resource(Lookups())
+    report_file = None if show_plan else _begin_report(report, other=enforced_json)
+    if report_file is not None:
+        context.with_resource(report_file.told_of_refusal())
     files = locate(profile)
-    report = _open_report(None if show_plan else enforced_json)
+    enforced = _open_enforced(None if show_plan else enforced_json)
     loaded = load(files, trust=trust)
     stored_root = from_text(loaded.workload.isolation.rootfs) or None
     isolated = isolation(stored_root)
     ready = enforcement(
         loaded,
         folder=files.folder,
-        reports=(enforced_json,) if enforced_json else (),
+        reports=tuple(path for path in (enforced_json, report) if path),
         apparmor=apparmor,
         dry=show_plan,
+        measured=report is not None,
         command=command_line,
         caller_environment={} if clear_env else os.environ,
         environment=options.parse_environment(environment),
@@ -142,15 +160,30 @@ def command(
         return
     for text in ready.notes:
         output.note(text)
-    if report is None:
+    # A report is of one run: a plan that is started without Python would make none.
+    if enforced is None and report_file is None:
         variables = {*ready.profile.workload.environment, *ready.profile.workload.environment_values}
         variables |= {item.partition("=")[0] for item in environment}
         notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)
         keep(ready.plan, run_header(ready.plan), lookups, notes=notes, variables=variables, argv=sys.argv[1:])
-    exec_plan(ready.plan, enforced_json=report)
+    exec_plan(
+        ready.plan,
+        enforced_json=enforced,
+        report=None if report_file is None else (report_file.folder, report_file.name),
+    )
 
 
-def _open_report(path: Path | None) -> int | None:
+def _begin_report(path: Path | None, *, other: Path | None) -> ReportFile | None:
+    if path is None:
+        return None
+    from harden.end_report_file import begin_report
+
+    if other is not None and os.path.realpath(other) == os.path.realpath(path):
+        raise UsageError(f"--report and --enforced-json are both {path}", hint="give them two names")
+    return begin_report(path)
+
+
+def _open_enforced(path: Path | None) -> int | None:
     if path is None:
         return None
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)

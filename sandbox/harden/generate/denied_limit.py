@@ -75,7 +75,8 @@ def _pids(run: Run, usage: Usage, refused_calls: frozenset[tuple[str, str, str]]
 
 
 def _memory(profile: Profile, usage: Usage) -> _Found:
-    if usage.oom_kills:
+    # A kill by the host's want of memory is none that a higher limit would avoid.
+    if usage.oom_kills and usage.oom_events != 0:
         yield profile.workload.program, "", "SIGKILL", usage.oom_kills
 
 

@@ -90,6 +90,7 @@ class Cgroup(msgspec.Struct, kw_only=True):
             cpu_system_s=stat["system_usec"] / 1e6 if "system_usec" in stat else None,
             memory_peak_bytes=_numbers(self.payload_fd, "../memory.peak").get(""),
             pids_peak=None if pids_peak is None else max(0, pids_peak - 1),
+            oom_events=memory.get("oom"),
             oom_kills=memory.get("oom_kill"),
             forks_refused=pids.get("max"),
         )

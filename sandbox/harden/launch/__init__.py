@@ -12,9 +12,10 @@ What the workflows call (everything else in this folder is how it is done)::
         plan.notes      -> tuple[str, ...]    what the user should know: such as mounts shown unshifted
         plan.controls   -> tuple[ControlPlan, ...]   every control, asked for or not, and why not
 
-    exec_plan(plan, *, enforced_json: int | None = None) -> NoReturn
+    exec_plan(plan, *, enforced_json: int | None = None, report: tuple[int, bytes] | None = None) -> NoReturn
         replaces this process by harden-exec (`harden run`). `enforced_json`: an open descriptor that receives the
-        `Enforced` document as JSON, before the program's first instruction. Raises HardenError if it cannot exec.
+        `Enforced` document as JSON, before the program's first instruction. `report`: an open folder and the name
+        there that is replaced by the `EndReport` at the end. Raises HardenError if it cannot exec.
 
     start(plan, *, gate: bool = True, stdin: int | None = None, stdout: int | None = None, stderr: int | None = None,
             calls_fd: int | None = None, one_cpu: bool = False) -> Sandbox      (`harden trace`: this process stays)

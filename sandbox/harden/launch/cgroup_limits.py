@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterable
 from typing import Final
@@ -17,7 +18,7 @@ from harden.model.control import Control, Enforcement, Requirement
 from harden.model.limit import DeviceRule, Limits
 from harden.model.sandbox import SandboxSpec
 
-__all__ = ["LIMITS", "controllers_for", "limit_ops", "plan_limits", "unenforced"]
+__all__ = ["LIMITS", "controllers_for", "limit_ops", "plan_limits", "uncounted", "unenforced"]
 
 LIMITS: Final = (*CONTROLLERS, Control.DEVICES)
 """The controls of this module."""
@@ -127,3 +128,23 @@ def controllers_for(features: Features, enforced: frozenset[Control], *, measure
     if measured:
         wanted |= {control for control in _MEASURED if features.controllers[control].works}
     return tuple(sorted(control.value for control in wanted))
+
+
+def uncounted(features: Features, controllers: Iterable[str], *, cgroup: bytes | None) -> tuple[tuple[str, str], ...]:
+    """What a cgroup with these controllers does not count of its processes, and why: "cgroup" for all of it."""
+    if cgroup is None:
+        return (("cgroup", _no_cgroup(features)),)
+    found = []
+    for control in (Control.CPU, *_MEASURED):
+        if control.value not in controllers:
+            state = features.controllers[control]
+            found.append((control.value, state.reason or f"no limit was given: {_OPTIONS[control]}"))
+    return tuple(found)
+
+
+def _no_cgroup(features: Features) -> str:
+    if features.cgroup is None:
+        return "there is no cgroup v2 here"
+    if not features.cgroup_writable:
+        return f"the cgroup {os.fsdecode(features.cgroup)} is not writable for this user"
+    return features.detail("clone-into-cgroup")

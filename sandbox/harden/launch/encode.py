@@ -15,7 +15,7 @@ __all__ = ["Header", "encode", "number_offset"]
 
 _MAGIC: Final = 0x314E4C504E445248
 _VERSION: Final = 1
-_HEADER: Final = struct.Struct("=Q6I7i3IQiI")
+_HEADER: Final = struct.Struct("=Q6I7i3IQiIiIII")
 _OP: Final = struct.Struct("=HHI4I2I3QII")
 _NUMBERS_AT: Final = 32
 """Offset of n[0] in struct op."""
@@ -45,6 +45,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     notify_fd: int = -1
     one_cpu: bool = False
+    report_fd: int = -1
+    report_name: bytes = b""
+    report_unknown: bytes = b""
 
 
 class _Pool:
@@ -103,6 +106,7 @@ def encode(ops: tuple[Op, ...], header: Header, *, first_id: int = 0) -> bytes:
     pool = _Pool()
     blobs = bytearray()
     leaf, top = pool.add(header.cgroup_leaf), pool.add(header.cgroup_top)
+    report_name, report_unknown = pool.add(header.report_name), pool.add(header.report_unknown)
     records = b"".join(_encode_op(step, pool, blobs, first_id) for step in ops)
     padding = b"\0" * (-(_HEADER.size + len(records) + len(pool.bytes)) % 8)
     total = _HEADER.size + len(records) + len(pool.bytes) + len(padding) + len(blobs)
@@ -129,5 +133,9 @@ def encode(ops: tuple[Op, ...], header: Header, *, first_id: int = 0) -> bytes:
         0 if header.timeout_s is None else max(1, int(header.timeout_s * 1000)),
         header.notify_fd,
         int(header.one_cpu),
+        header.report_fd,
+        report_name,
+        report_unknown,
+        0,
     )
     return b"".join((packed, records, bytes(pool.bytes), padding, bytes(blobs)))

@@ -23,7 +23,7 @@ from harden.kernel.uapi import (
     CLONE_NEWUTS,
     MOUNT_ATTR_NOEXEC,
 )
-from harden.launch.cgroup_limits import LIMITS, controllers_for, limit_ops, unenforced
+from harden.launch.cgroup_limits import LIMITS, controllers_for, limit_ops, uncounted, unenforced
 from harden.launch.controls import ControlPlan, is_enforced, plan_controls
 from harden.launch.extra_mounts import check_bind_target
 from harden.launch.filters import lock_down_filter
@@ -61,6 +61,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     needs_id_range: bool
     controllers: tuple[str, ...] = ()
     """cgroup v2 controllers that the sandbox's cgroup is given: what limits it, or can tell its peaks."""
+    uncounted: tuple[tuple[str, str], ...] = ()
+    """Of a plan that is `measured`: what the host cannot count (a controller, or "cgroup" for all), and why."""
 
     def describe(self) -> tuple[str, ...]:
         """The steps in words, one line each, in the order in which they happen."""
@@ -245,6 +247,7 @@ def plan(
         notes.append(f"the session keyring is shared with the host: {features.detail('session-keyring')}")
     if spec.network is NetworkMode.HOST:
         notes.append("the program uses the host's network and /sys")
+    controllers = controllers_for(features, enforced, measured=measured) if cgroup is not None else ()
     checks = (process_check(spec, features.euid, features.egid), *(control.encode() for control in controls))
     return Plan(
         spec=spec,
@@ -254,6 +257,7 @@ def plan(
         layers=tuple((layer.name, layer.point) for layer in layers),
         made=_made(tree, spec.isolation.rootfs or b"") if layers else frozenset(),
         cgroup=cgroup,
-        controllers=controllers_for(features, enforced, measured=measured) if cgroup is not None else (),
+        controllers=controllers,
+        uncounted=uncounted(features, controllers, cgroup=cgroup) if measured else (),
         needs_id_range=tree.shifted and userns,
     )

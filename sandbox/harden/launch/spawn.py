@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -25,8 +25,9 @@ def run_header(plan: Plan) -> Header:
     return Header(timeout_s=plan.spec.timeout_s, die_with_parent=plan.spec.isolation.die_with_parent)
 
 
-def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
-    """Replace this process by harden-exec. `enforced_json` receives the Enforced document as JSON.
+def exec_plan(plan: Plan, *, enforced_json: int | None = None, report: tuple[int, bytes] | None = None) -> NoReturn:
+    """Replace this process by harden-exec. `enforced_json` receives the Enforced document as JSON; `report`, an open
+    folder and a name in it, is replaced by the EndReport when all is over.
 
     Raises HardenError when it cannot be started; from then on harden-exec prints its own errors.
     """
@@ -43,9 +44,11 @@ def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
             cgroup_base_fd=-1 if cgroup is None else cgroup.base_fd,
             cgroup_leaf=b"" if cgroup is None else f"{cgroup.name}/{LIMITED}/payload".encode(),
             cgroup_top=b"" if cgroup is None else cgroup.name.encode(),
+            **({} if report is None else _report_fields(plan, *report)),
         )
         encoded = sealed_memfd("plan", encode(plan.ops, header, first_id=0 if ids is None else ids.first))
-        kept = [encoded, header.enforced_fd, header.cgroup_fd, header.cgroup_base_fd, -1 if ids is None else ids.lock]
+        kept = [encoded, header.enforced_fd, header.report_fd, header.cgroup_fd, header.cgroup_base_fd]
+        kept += [] if ids is None else [ids.lock]
         for descriptor in kept:
             if descriptor >= 0:
                 os.set_inheritable(descriptor, True)
@@ -54,6 +57,11 @@ def exec_plan(plan: Plan, *, enforced_json: int | None = None) -> NoReturn:
         if cgroup is not None:
             cgroup.remove()
         raise
+
+
+def _report_fields(plan: Plan, folder: int, name: bytes) -> dict[str, Any]:
+    lines = (f"{what} {reason}" for what, reason in plan.uncounted)
+    return {"report_fd": folder, "report_name": name, "report_unknown": os.fsencode("\n".join(lines))}
 
 
 def _exec(program: int, encoded: int) -> NoReturn:

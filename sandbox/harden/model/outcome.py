@@ -69,8 +69,10 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     memory_tree_bytes: int | None = None
     """What all processes were seen to have in memory at most (`harden.launch.memory_watch`)."""
     pids_peak: int | None = None
+    oom_events: int | None = None
+    """Times that the sandbox's memory limit was reached and nothing could be freed."""
     oom_kills: int | None = None
-    """Processes that the kernel killed because the sandbox's memory limit was reached."""
+    """Processes that the kernel killed for want of memory: the host's, where there are no `oom_events`."""
     forks_refused: int | None = None
     """Times that a process or thread could not be made because of the pids limit."""
 
@@ -95,7 +97,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """A sentence for each limit of the cgroup that the program ran into."""
         found = []
         if self.oom_kills:
-            found.append(f"memory: the kernel killed {self.oom_kills} of its processes: the memory limit was reached")
+            above = "the host, or a cgroup above, was out of memory"
+            why = above if self.oom_events == 0 else "the memory limit was reached"
+            found.append(f"memory: the kernel killed {self.oom_kills} of its processes: {why}")
         if self.forks_refused:
             found.append(f"pids: {self.forks_refused} processes or threads were refused: the pids limit was reached")
         return tuple(found)

@@ -1,8 +1,10 @@
 /* Limits of the sandbox's cgroup, written before anything is born into it: cgroups(7), admin-guide/cgroup-v2.rst. */
 #include "limit.h"
 
+#include "end_report.h"
 #include "run.h"
 #include "sys.h"
+#include "usage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -83,15 +85,17 @@ int op_limit(const struct op *op)
 	return written == (ssize_t)length ? 0 : -1;
 }
 
-static bool read_file(const char *name, char *out, size_t size)
+bool read_limited(const char *name, char *out, size_t size)
 {
-	int fd = open_file(name, O_RDONLY);
+	int fd = open_file(name, O_RDONLY), number;
 	ssize_t got;
 
 	if (fd < 0)
 		return false;
 	got = read(fd, out, size - 1);
+	number = errno;
 	close(fd);
+	errno = number;
 	out[got > 0 ? got : 0] = 0;
 	return got >= 0;
 }
@@ -121,7 +125,7 @@ bool check_limits(const char *expected, struct text *value)
 		memcpy(name, line, name_length);
 		name[name_length] = 0;
 		text_add(value, value->length ? ", " : "");
-		if (!read_file(name, content, sizeof(content))) {
+		if (!read_limited(name, content, sizeof(content))) {
 			text_add(value, name);
 			text_add(value, " cannot be read");
 			return false;
@@ -137,30 +141,11 @@ bool check_limits(const char *expected, struct text *value)
 	return true;
 }
 
-/* The number behind `key` in a file of lines of a key and a number; 0 where there is none. */
-static int64_t event_count(const char *file, const char *key)
-{
-	char content[4096];
-	const char *lines = content, *line;
-	size_t length, key_length = strlen(key);
-	int64_t number = 0;
-
-	if (!read_file(file, content, sizeof(content)))
-		return 0;
-	while ((line = next_line(&lines, &length)))
-		if (length > key_length && strncmp(line, key, key_length) == 0 && line[key_length] == ' ')
-			for (const char *at = line + key_length + 1; *at >= '0' && *at <= '9'; at++)
-				number = number * 10 + (*at - '0');
-	return number;
-}
-
 static void report_event(const char *before, int64_t count, const char *after)
 {
 	struct text message;
 
 	text_begin(&message);
-	if (count == 0)
-		return;
 	text_add(&message, before);
 	text_number(&message, count);
 	text_add(&message, after);
@@ -169,13 +154,22 @@ static void report_event(const char *before, int64_t count, const char *after)
 
 void limits_report(void)
 {
+	int64_t kills, refused, events = 0;
+
+	if (run.plan.header.report_fd >= 0)
+		end_report_count();
 	/* A parent that asked for silence reads the same files. */
 	if (run.plan.header.cgroup_fd < 0 || run.plan.header.flags & PLAN_QUIET)
 		return;
-	report_event("harden: memory: the kernel killed ", event_count("memory.events", "oom_kill"),
-		     " of its processes: the memory limit was reached\n");
-	report_event("harden: pids: ", event_count("pids.events", "max"),
-		     " processes or threads were refused: the pids limit was reached\n");
+	/* A kill without its limit being reached came from above: oom counts the one, oom_kill both. */
+	if (usage_read(OOM_KILLS, &kills) && kills > 0)
+		report_event("harden: memory: the kernel killed ", kills,
+			     !usage_read(OOM_EVENTS, &events) || events > 0
+				     ? " of its processes: the memory limit was reached\n"
+				     : " of its processes: the host, or a cgroup above, was out of memory\n");
+	if (usage_read(FORKS_REFUSED, &refused) && refused > 0)
+		report_event("harden: pids: ", refused,
+			     " processes or threads were refused: the pids limit was reached\n");
 }
 
 static const struct {

@@ -9,6 +9,8 @@
 
 /* `expected`: lines of a file name and the words that one line of the file has to hold. */
 bool check_limits(const char *expected, struct text *value);
+/* A file of the cgroup that holds the limits, cut at `size`; false, with errno. */
+bool read_limited(const char *name, char *out, size_t size);
 /* Says on stderr that the kernel killed processes for want of memory, or refused to make some. */
 void limits_report(void);
 /* `expected`: lines of a limit's name, its soft and its hard value; `actual`: /proc/PID/limits. */

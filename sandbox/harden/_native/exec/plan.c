@@ -250,6 +250,23 @@ static const char *check_op(const struct plan_header *header, const struct op *o
 	return check_meaning(header, op, strings);
 }
 
+/* A name in a folder, short enough for another one of the same folder to be made from it. */
+static bool is_plain_name(const char *name)
+{
+	return *name && strlen(name) <= 200 && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static const char *check_report(const struct plan_header *header, const char *strings)
+{
+	if (header->report_name >= header->string_bytes || header->report_unknown >= header->string_bytes)
+		return "its report lies outside the string pool";
+	if (header->report_fd < 0)
+		return header->report_name || header->report_unknown ? "it names a report and has no place for it" : NULL;
+	if (!is_plain_name(strings + header->report_name))
+		return "the name of its report is not a plain name";
+	return header->mode == MODE_RUN ? NULL : "it enters a sandbox and reports its end";
+}
+
 static const char *check_header(const struct plan_header *header, size_t size)
 {
 	uint64_t wanted;
@@ -268,7 +285,7 @@ static const char *check_header(const struct plan_header *header, size_t size)
 		return "it has an unknown flag";
 	if (header->cgroup_leaf >= header->string_bytes || header->cgroup_top >= header->string_bytes)
 		return "the name of the cgroup lies outside the string pool";
-	if (header->notify_flags & ~(uint32_t)NOTIFY_PLAN_FLAGS)
+	if (header->notify_flags & ~(uint32_t)NOTIFY_PLAN_FLAGS || header->reserved)
 		return "it has an unknown flag";
 	if (header->timeout_ms > UINT64_C(1) << 40)
 		return "the timeout is too long";
@@ -284,7 +301,7 @@ static bool good_fds(const struct plan_header *header)
 {
 	return good_fd(header->status_fd) && good_fd(header->gate_fd) && good_fd(header->lifeline_fd) &&
 	       good_fd(header->enforced_fd) && good_fd(header->cgroup_fd) && good_fd(header->cgroup_base_fd) &&
-	       good_fd(header->target_fd) && good_fd(header->notify_fd);
+	       good_fd(header->target_fd) && good_fd(header->notify_fd) && good_fd(header->report_fd);
 }
 
 /* Limits come before the clone: nothing runs without them. */
@@ -393,6 +410,8 @@ const char *plan_decode(struct plan *plan, const uint8_t *bytes, size_t size)
 	plan->blobs = bytes + (size - plan->header.blob_bytes);
 	if (plan->strings[0] || plan->strings[plan->header.string_bytes - 1])
 		return "its string pool is not terminated";
+	if ((problem = check_report(&plan->header, plan->strings)))
+		return problem;
 	for (uint32_t i = 0; i < plan->header.op_count; i++)
 		if ((problem = check_op(&plan->header, &plan->ops[i], plan->strings)))
 			return problem;

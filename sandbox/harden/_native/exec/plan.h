@@ -43,6 +43,10 @@ struct plan_header {
 	uint64_t timeout_ms; /* 0: none */
 	int32_t notify_fd;   /* memfd of the table of calls (notify_table.h), or -1 */
 	uint32_t notify_flags;
+	int32_t report_fd;       /* folder in which the report is put at the end, or -1 */
+	uint32_t report_name;    /* its name there */
+	uint32_t report_unknown; /* lines: "cgroup" or a controller that is not there, and why */
+	uint32_t reserved;       /* 0 */
 };
 
 enum notify_plan_flag { NOTIFY_PLAN_ONE_CPU = 1, NOTIFY_PLAN_FLAGS = 1 };
@@ -156,7 +160,7 @@ struct op {
 	uint32_t hint;
 };
 
-_Static_assert(sizeof(struct plan_header) == 88, "harden.launch.encode writes this layout");
+_Static_assert(sizeof(struct plan_header) == 104, "harden.launch.encode writes this layout");
 _Static_assert(sizeof(struct op) == 64, "harden.launch.encode writes this layout");
 
 struct plan {

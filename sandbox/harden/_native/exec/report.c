@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include "end_report.h"
 #include "run.h"
 
 #include <sys/wait.h>
@@ -31,6 +32,7 @@ void report_enforced(struct text *document)
 	struct text line;
 
 	text_begin(&line);
+	end_report_begin();
 	text_add(&line, "{\"event\":\"enforced\",\"document\":");
 	text_add(&line, text_string(document));
 	text_add(&line, "}");
@@ -75,32 +77,41 @@ void report_end(bool failed, bool ended, bool timed_out)
 	text_json(&line, failed ? shared->error_detail : "");
 	text_add(&line, "}");
 	report(&line);
+	/* A run that was to be reported, and was not, is no success of harden's. */
+	if (!end_report_write(failed, ended, timed_out) && !failed && !timed_out && ended && status == 0)
+		_exit(EXIT_HARDEN);
+}
+
+void error_sentence(struct text *message)
+{
+	const struct shared *shared = run.shared;
+
+	text_safe(message, plan_string(&run.plan, run.plan.ops[shared->error_op].sentence));
+	if (shared->error_call[0]) {
+		text_add(message, ": ");
+		text_safe(message, shared->error_call);
+	}
+	if (shared->error_number) {
+		text_add(message, ": ");
+		text_add(message, errno_name(shared->error_number));
+		text_add(message, " (");
+		text_add(message, errno_sentence(shared->error_number));
+		text_add(message, ")");
+	}
+	if (shared->error_detail[0]) {
+		text_add(message, ": ");
+		text_safe(message, shared->error_detail);
+	}
 }
 
 void print_error(void)
 {
-	const struct shared *shared = run.shared;
-	const struct op *op = &run.plan.ops[shared->error_op];
+	const struct op *op = &run.plan.ops[run.shared->error_op];
 	struct text message;
 
 	text_begin(&message);
 	text_add(&message, "harden: ");
-	text_safe(&message, plan_string(&run.plan, op->sentence));
-	if (shared->error_call[0]) {
-		text_add(&message, ": ");
-		text_safe(&message, shared->error_call);
-	}
-	if (shared->error_number) {
-		text_add(&message, ": ");
-		text_add(&message, errno_name(shared->error_number));
-		text_add(&message, " (");
-		text_add(&message, errno_sentence(shared->error_number));
-		text_add(&message, ")");
-	}
-	if (shared->error_detail[0]) {
-		text_add(&message, ": ");
-		text_safe(&message, shared->error_detail);
-	}
+	error_sentence(&message);
 	text_add(&message, "\n");
 	if (op->hint) {
 		text_add(&message, "hint: ");

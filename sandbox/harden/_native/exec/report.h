@@ -12,8 +12,11 @@ void report(struct text *line);
 void report_ready(pid_t init, pid_t payload);
 void report_enforced(struct text *document);
 /* `failed`: the shared error record is set; `ended`: so is the payload's status. */
+/* Ends with EXIT_HARDEN where the report that was asked for cannot be written and nothing else failed. */
 void report_end(bool failed, bool ended, bool timed_out);
-/* The shared error record in a sentence and a hint, on stderr. */
+/* The shared error record in a sentence. */
+void error_sentence(struct text *message);
+/* That and its hint, on stderr. */
 void print_error(void);
 
 #endif

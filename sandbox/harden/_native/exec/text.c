@@ -45,20 +45,6 @@ void text_hex(struct text *text, uint64_t number)
 	add_digits(text, number, 16, 16);
 }
 
-void text_json(struct text *text, const char *string)
-{
-	text_add(text, "\"");
-	for (const unsigned char *at = (const unsigned char *)string; *at; at++) {
-		if (*at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\') {
-			add_bytes(text, (const char *)at, 1);
-			continue;
-		}
-		text_add(text, "\\u");
-		add_digits(text, *at, 16, 4);
-	}
-	text_add(text, "\"");
-}
-
 /* Length of the UTF-8 sequence of a printable character at `at`, 0 if there is none: RFC 3629, without C1. */
 static size_t printable(const unsigned char *at)
 {
@@ -78,6 +64,23 @@ static size_t printable(const unsigned char *at)
 	if (point < 0xa0 || (length == 3 && point < 0x800) || (length == 4 && point < 0x10000) || point > 0x10ffff)
 		return 0;
 	return point >= 0xd800 && point < 0xe000 ? 0 : length;
+}
+
+void text_json(struct text *text, const char *string)
+{
+	text_add(text, "\"");
+	for (const unsigned char *at = (const unsigned char *)string; *at;) {
+		size_t length = *at == '"' || *at == '\\' ? 0 : printable(at);
+
+		if (length) {
+			add_bytes(text, (const char *)at, length);
+			at += length;
+			continue;
+		}
+		text_add(text, "\\u");
+		add_digits(text, *at++, 16, 4);
+	}
+	text_add(text, "\"");
 }
 
 void text_safe(struct text *text, const char *string)

@@ -22,7 +22,7 @@ static inline void text_begin(struct text *text)
 void text_add(struct text *text, const char *string);
 void text_number(struct text *text, int64_t number);
 void text_hex(struct text *text, uint64_t number);
-/* As a JSON string, quotes included. Bytes that are not printable ASCII become \u00XX. */
+/* As a JSON string, quotes included. Bytes that are no printable UTF-8 become \u00XX. */
 void text_json(struct text *text, const char *string);
 /* For people and their terminals: what is no printable ASCII and no UTF-8 from U+00A0 on becomes \xHH. */
 void text_safe(struct text *text, const char *string);
