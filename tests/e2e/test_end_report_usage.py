@@ -14,7 +14,7 @@ from tests.e2e.reported import App
 pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "userns", "overlay", "idmap")
 
 MIB = 1 << 20
-FORKS = "for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done; wait; echo all"
+FORKS = "for i in 1 2 3 4 5 6 7 8; do sleep 3 & done; wait; echo all"
 
 
 @pytest.fixture
@@ -57,16 +57,15 @@ def test_a_kill_from_above_is_not_said_to_be_the_limit(app):
     scope = top / f"harden-test-{os.getpid()}"
     scope.mkdir()
     try:
-        (scope / "memory.max").write_text(str(64 * MIB))
+        (scope / "memory.max").write_text(str(88 * MIB))
         (scope / "memory.swap.max").write_text("0")
         into = ("sh", "-c", f'echo $$ > {scope}/cgroup.procs && exec "$@"', "sh", str(HARDEN))
         done = app.run("--memory", "1G", say="work\n", by=into)
         usage = app.told().usage
         assert usage.oom_kills
         assert usage.oom_events == 0
-        assert (
-            f"memory: the kernel killed {usage.oom_kills} of its processes: the host, or a cgroup above" in done.stderr
-        )
+        said = f"memory: the kernel killed {usage.oom_kills} of its processes: the host, or a cgroup above"
+        assert said in done.stderr
     finally:
         for folder in [*(path for path in scope.iterdir() if path.is_dir()), scope]:
             folder.rmdir()
@@ -77,7 +76,7 @@ def test_refused_processes_are_told_and_stderr_agrees(tmp_path):
     app = App(tmp_path, "/bin/sh", "-c", FORKS)
     done = app.run("--pids", "5")
     usage = app.told().usage
-    assert usage.pids_peak == 4
+    assert usage.pids_peak == 5
     assert usage.forks_refused
     said = f"harden: pids: {usage.forks_refused} processes or threads were refused: the pids limit was reached\n"
     assert said in done.stderr
