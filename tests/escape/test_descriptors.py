@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harden.errors import HardenError
 from harden.kernel.executable import HARDEN_EXEC
 from harden.launch.spawn import start
+from harden.model.isolation import Isolation
 from tests.conftest import ROOT
 from tests.escape.attempts import EVERY_CAPABILITY, USERS, VIEWS, attack, attack_bare, launch, spec_for
 from tests.sandboxes import NOBODY, harden_run, plan_of, python, run, run_script, shell
@@ -173,6 +175,66 @@ def test_the_working_folder_is_no_descriptor(name, view):
         with pytest.raises(HardenError, match=r"folder .*(chdir|getcwd|mkdirat): E"):
             run(shell("cat etc/hostname", view=view, cwd=f"/proc/{name}/fd/{number}".encode()))
     assert run_script(shell("pwd", view=view, cwd=b"/proc/self")).startswith("/proc/")
+
+
+FOLDER_STREAM = "cat /proc/self/fd/{0}/hostname >/dev/full 2>&1; test -e /proc/self/fd/{0}/hostname && exit 9; exit 0"
+
+
+@pytest.mark.attack(2)
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("uid", USERS)
+def test_a_folder_as_a_standard_stream_is_refused(uid, number):
+    """Its ".." is the host's: no view, and no mount namespace, is around what was opened before."""
+    folder, null = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY), os.open("/dev/null", os.O_RDWR)
+    script = FOLDER_STREAM.format(number)
+    become = [] if uid is None else ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    code = (
+        "import os, sys\n"
+        "from harden.errors import HardenError\n"
+        "from harden.kernel.probe import probe\nfrom harden.launch.plan import plan\n"
+        "from harden.launch.spawn import exec_plan\nfrom tests.sandboxes import shell\n"
+        "planned = plan(shell(sys.argv[1]), probe())\n"
+        "os.dup2(int(sys.argv[2]), int(sys.argv[3]))\n"
+        "try:\n    exec_plan(planned)\nexcept HardenError:\n    sys.exit(125)\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}/sandbox:{ROOT}"}
+    try:
+        for stream, status in ((folder, 125), (null, 0)):
+            words = [*become, sys.executable, "-c", code, script, str(stream), str(number)]
+            ended = subprocess.run(
+                words,
+                env=environment,
+                check=False,
+                timeout=60,
+                stdin=null,
+                stdout=null,
+                stderr=null,
+                pass_fds=(stream,),
+            )
+            assert ended.returncode == status
+        # The twin: without harden it leads there.
+        streams: dict[str, Any] = {"stdin": null, "stdout": null, "stderr": null}
+        streams[("stdin", "stdout", "stderr")[number]] = folder
+        assert subprocess.run(["/bin/sh", "-c", script], check=False, **streams).returncode == 9
+    finally:
+        os.close(folder)
+        os.close(null)
+
+
+@pytest.mark.attack(2)
+def test_harden_exec_refuses_such_a_folder_itself():
+    """Whatever started it; a descriptor to be passed on, too."""
+    folder = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        ended = subprocess.run([HARDEN_EXEC, "9"], stdin=folder, capture_output=True, text=True, check=False)
+        assert (ended.returncode, "way out of the sandbox" in ended.stderr) == (125, True)
+        spec = shell("echo started", isolation=Isolation(pass_fds=(folder,)))
+        with pytest.raises(HardenError, match="a way out of the sandbox"):
+            run(spec)
+    finally:
+        os.close(folder)
+    with open("/etc/hostname") as file:
+        assert run_script(shell("echo started", isolation=Isolation(pass_fds=(file.fileno(),)))) == "started\n"
 
 
 @pytest.mark.attack(4)

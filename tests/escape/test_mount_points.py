@@ -31,6 +31,7 @@ def work(place: Path) -> Path:
         folder.mkdir()
         folder.chmod(0o777)
     (place / "own/real/file").write_text("its own\n")
+    (place / "own/real/point").touch()
     (place / "secret/file").write_text("of the host\n")
     (place / "own/link").symlink_to(place / "secret")
     return place
@@ -134,9 +135,41 @@ def test_no_mount_point_is_made_through_a_link(work, uid, below):
         bind = Bind(source=b"/etc/hostname", target=own + name + below + b"/point")
         return shell(f"cat {os.fsdecode(bind.target)}", view=View.MINIMAL, writable=(own,), binds=(bind,))
 
+    def tree() -> list[Path]:
+        return sorted((work / "secret").rglob("*"))
+
+    for folder in (work / "own/real", work / "secret"):
+        before = tree()
+        assert outcome(at(b"/link"), uid) == "refused"
+        assert tree() == before
+        (folder / "b/c").mkdir(parents=True)
+        (folder / "b/c/point").touch()
+        (folder / "point").touch()
     assert outcome(at(b"/link"), uid) == "refused"
-    assert sorted(path.name for path in (work / "secret").iterdir()) == ["file"]
     assert outcome(at(b"/real"), uid) == Path("/etc/hostname").read_text()
+
+
+@pytest.mark.attack(10)
+@pytest.mark.parametrize("uid", USERS)
+def test_no_mount_point_is_made_on_the_host(work, uid):
+    """In a folder of the host that is written to for real: there it would stay."""
+    own = os.fsencode(work / "own")
+    for target in (b"/data/new", own + b"/new"):
+        binds = (
+            Bind(source=own, target=b"/data", writable=True),
+            Bind(source=b"/etc", target=target),
+        )
+        assert outcome(shell("true", view=View.MINIMAL, writable=(own,), binds=binds), uid) == "refused"
+    assert not (work / "own/new").exists()
+    (work / "own/new").mkdir()
+    # The twins: what is there, and what is made in memory.
+    inner = (
+        Bind(source=own, target=b"/data", writable=True),
+        Bind(source=b"/etc", target=b"/data/new"),
+        Bind(source=b"/etc", target=b"/made/in/memory"),
+    )
+    spec = shell("cat /data/new/hostname", view=View.MINIMAL, binds=inner)
+    assert outcome(spec, uid) == Path("/etc/hostname").read_text()
 
 
 @pytest.mark.attack(10)

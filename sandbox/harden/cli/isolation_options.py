@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import stat
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -162,5 +163,10 @@ def parse_pass_fds(numbers: Iterable[int]) -> tuple[int, ...]:
             raise UsageError(
                 f"--pass-fd {number}: harden was not given that descriptor (0, 1 and 2 are always passed)",
                 hint=f"open it in the shell: harden ... --pass-fd {number} {number}<FILE",
+            )
+        if stat.S_ISDIR(os.fstat(number).st_mode):
+            raise UsageError(
+                f"--pass-fd {number}: it is a folder of the host, and a way out of the sandbox",
+                hint="--bind shows a folder",
             )
     return tuple(sorted(set(numbers)))

@@ -148,6 +148,38 @@ def plan_extra_mounts(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> N
         return None if any(is_below(os.path.dirname(path), each) for each in own) else link_at(path)
 
     placed = [(follow(piece.target, trusted), piece) for piece in pieces]
+    of_host = _host_paths(tree, trusted)
     for target, piece in sorted(placed, key=lambda each: each[0].count(b"/")):
         check_bind_target(target)
+        _check_missing(target, {**dict.fromkeys((each for each, _ in placed), None), **of_host})
         tree.attach(piece.slot, target, piece.flags)
+
+
+def _host_paths(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> dict[bytes, bytes]:
+    """Where in the view the host can be written to, and what is there."""
+    found = {}
+    for path in tree.spec.writable if tree.spec.view is View.MINIMAL else ():
+        inside = tree.resolve_inside(path, writable=True)
+        if inside is not None:
+            found[moved(inside.path, tree.spec.isolation.rootfs or b"", b"/")] = inside.path
+    for bind in tree.spec.binds:
+        source = tree.resolve(bind.source, writable=bind.writable) if bind.writable else None
+        if source is not None:
+            found[follow(bind.target, link_at)] = source.path
+    return found
+
+
+def _check_missing(target: bytes, shown: dict[bytes, bytes | None]) -> None:
+    """A mount point that would have to be made on the host is the user's to make. `shown`: places of the view, with
+    what of the host is written to there, or None."""
+    above = [place for place in shown if place != target and is_below(target, place)]
+    if not above:
+        return
+    place = max(above, key=len)
+    source = shown[place]
+    if source is not None and not os.path.lexists(source + target[len(place.rstrip(b"/")) :]):
+        path = text(source + target[len(place.rstrip(b"/")) :])
+        raise UsageError(
+            f"a mount at {text(target)}: {path} of the host is written to there and has no such folder or file",
+            hint=f"harden makes nothing on the host: make {path} first",
+        )

@@ -5,9 +5,20 @@
 #include "sys.h"
 
 #include <sys/prctl.h>
+#include <sys/stat.h>
+
+bool is_folder(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
+}
 
 int op_pass_fd(const struct op *op)
 {
+	/* From it ".." leads to everything that the host has there. */
+	if (is_folder((int)op->n[0]))
+		return fail_detail("", 0, "it is a folder of the host, and a way out of the sandbox: --bind shows one");
 	return fcntl((int)op->n[0], F_SETFD, 0) < 0 ? fail("fcntl") : 0;
 }
 

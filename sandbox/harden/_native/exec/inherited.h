@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+bool is_folder(int fd);
 /* Closes everything from 3 on but what OP_PASS_FD named; false and errno when it cannot. */
 bool close_not_passed(void);
 /* The supervisor's own copies: the reader of a pipe must not wait for harden. */

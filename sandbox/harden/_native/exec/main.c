@@ -1,5 +1,6 @@
 /* harden-exec: carries out one plan. argv[1] is the number of a sealed memfd that holds it. */
 #include "cgroup.h"
+#include "inherited.h"
 #include "relro.h"
 #include "run.h"
 #include "sys.h"
@@ -11,7 +12,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static _Noreturn void refuse(const char *what, const char *why)
+static const char *const HINT = "start programs with `harden run`; it starts harden-exec and writes its plan";
+
+static _Noreturn void refuse_with(const char *what, const char *why, const char *hint)
 {
 	struct text message;
 
@@ -20,11 +23,18 @@ static _Noreturn void refuse(const char *what, const char *why)
 	text_add(&message, what);
 	text_add(&message, ": ");
 	text_add(&message, why);
-	text_add(&message, "\nhint: start programs with `harden run`; it starts harden-exec and writes its plan\n");
+	text_add(&message, "\nhint: ");
+	text_add(&message, hint);
+	text_add(&message, "\n");
 	text_write(&message, STDERR_FILENO);
 	if (run.shared)
 		cgroup_remove();
 	_exit(EXIT_HARDEN);
+}
+
+static _Noreturn void refuse(const char *what, const char *why)
+{
+	refuse_with(what, why, HINT);
 }
 
 /* A descriptor of ours must never stand where the program's standard streams are: it would keep it. */
@@ -33,6 +43,15 @@ static void fill_standard_streams(void)
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
 			refuse("/dev/null", errno_name(errno));
+}
+
+/* From a folder ".." leads to everything that the host has there, whatever view the program is shown. */
+static void refuse_folders(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (is_folder(fd))
+			refuse_with("a standard stream", "it is a folder of the host, and a way out of the sandbox",
+				    "give it a file or /dev/null; --bind shows a folder");
 }
 
 static int plan_fd(int argc, char **argv)
@@ -109,6 +128,7 @@ static void close_on_exec(void)
 int main(int argc, char **argv)
 {
 	fill_standard_streams();
+	refuse_folders();
 	if (!protect_relocated())
 		refuse("mprotect", errno_name(errno));
 	if (getauxval(AT_SECURE))

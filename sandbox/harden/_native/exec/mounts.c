@@ -392,19 +392,34 @@ int op_attach(const struct op *op)
 	return close(piece);
 }
 
+/* The folder may lie in what another sandbox writes to: it is changed by its descriptor, and no link in its place is. */
+static int dress_folder(int parent, const char *name, const struct op *op)
+{
+	int folder = sys_openat2(parent, name, O_RDONLY | O_DIRECTORY,
+				 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	int result = 0;
+
+	if (folder < 0)
+		return fail("openat2");
+	if (fchown(folder, (uid_t)op->n[1], (gid_t)op->n[2]) < 0)
+		result = fail("fchown");
+	else if (fchmod(folder, (mode_t)op->n[0]) < 0)
+		result = fail("fchmod");
+	close(folder);
+	return result;
+}
+
 int op_folder(const struct op *op)
 {
 	const char *last;
-	int parent = parent_in_root(plan_string(&run.plan, op->s[0]), &last), result = 0;
+	int parent = parent_in_root(plan_string(&run.plan, op->s[0]), &last), result;
 
 	if (parent < 0)
 		return fail("mkdirat");
 	if (mkdirat(parent, last, 0700) < 0)
 		result = errno == EEXIST ? 0 : fail("mkdirat");
-	else if (fchownat(parent, last, (uid_t)op->n[1], (gid_t)op->n[2], AT_SYMLINK_NOFOLLOW) < 0)
-		result = fail("fchownat");
-	else if (fchmodat(parent, last, (mode_t)op->n[0], 0) < 0)
-		result = fail("fchmodat");
+	else
+		result = dress_folder(parent, last, op);
 	close(parent);
 	return result;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { EXIT_HARDEN = 125 };
@@ -32,6 +33,17 @@ static bool beside(const char *name, char path[PATH_MAX])
 	return true;
 }
 
+/* From a folder ".." leads to everything that the host has there, whatever view a program is shown. */
+static bool has_folder(void)
+{
+	struct stat status;
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	struct entry entry = { 0 };
@@ -40,6 +52,9 @@ int main(int argc, char **argv)
 	if (getauxval(AT_SECURE))
 		return refuse("harden", "it must not be set-user-id, set-group-id or carry file capabilities",
 			      "chmod u-s,g-s, setcap -r");
+	if (has_folder())
+		return refuse("a standard stream", "it is a folder of the host, and a way out of the sandbox",
+			      "give it a file or /dev/null; --bind shows a folder");
 	if (argc > 1 && strcmp(argv[1], "run") == 0 && entry_find(argv + 1, &entry) &&
 	    facts_hold(entry.facts, entry.fact_count))
 		become_harden_exec(&entry);
