@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ __all__ = [
     "Record",
     "as_seen_by",
     "cgroup",
+    "empty",
     "gated",
     "observe",
     "operations",
@@ -67,9 +69,21 @@ def cgroup() -> Iterator[Path]:
             try:
                 yield folder
             finally:
+                empty(folder)
                 folder.rmdir()
             return
     raise AssertionError("no cgroup v2 mount")
+
+
+def empty(folder: Path) -> None:
+    """Kill what is in a cgroup, and wait until all of it is gone: a process that was killed is still there for long."""
+    with (folder / "cgroup.events").open() as events:
+        changed = select.poll()
+        changed.register(events, select.POLLPRI)
+        (folder / "cgroup.kill").write_text("1")
+        while "populated 1" in events.read():
+            assert changed.poll(60_000), f"{folder} is not empty"
+            events.seek(0)
 
 
 class Gated:

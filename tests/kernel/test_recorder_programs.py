@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import signal
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import file_needs
 from harden.model.recording import Completeness, FileOperation, GapKind, Resolution, Run
 from harden.trace import Recorder
-from tests.kernel.recorded import as_seen_by, cgroup, gated, operations, record_by_notify, run_of
+from tests.kernel.recorded import as_seen_by, cgroup, empty, gated, operations, record_by_notify, run_of
 
 Op = FileOperation
 pytestmark = pytest.mark.requires("root", "gcc", "x86_64")
@@ -56,15 +55,7 @@ def left_behind(script: str) -> Run:
     ):
         process.open()
         assert process.wait() == 0
-        with (folder / "cgroup.events").open() as events:
-            changed = select.poll()
-            changed.register(events, select.POLLPRI)
-            events.read()
-            (folder / "cgroup.kill").write_text("1")
-            while "populated 1" in (folder / "cgroup.events").read_text():
-                changed.poll(60_000)
-                events.seek(0)
-                events.read()
+        empty(folder)
         return run_of(recorder.stop())
 
 
@@ -158,7 +149,34 @@ def test_processes_that_outlive_the_program_are_counted_without_bpf(script, left
     assert [(gap.kind, gap.count) for gap in run.gaps] == ([(GapKind.STILL_RUNNING, left)] if left else [])
 
 
+KILLED_LAST = """
+import os, subprocess
+children = [subprocess.Popen(COMMAND, stdout=subprocess.PIPE) for _ in range(20)]
+for child in children:
+    child.stdout.readline()
+for child in children:
+    child.SIGNAL()
+os._exit(0)
+"""
+
+
+@pytest.mark.requires("seccomp-notify", "overlay", "idmap", "python3")
+@pytest.mark.parametrize("signal_by", ["kill", "terminate"])
+@pytest.mark.parametrize(("script", "left"), [("echo; exec sleep 600", 0), ("sleep 600 & echo; wait", 20)])
+def test_what_the_program_kills_as_its_last_act_is_over_and_its_children_are_not(script, left, signal_by):
+    """Nobody waits for what was killed; the child of one that was is then somebody else's."""
+    code = KILLED_LAST.replace("COMMAND", repr(["/bin/sh", "-c", script])).replace("SIGNAL", signal_by)
+    run = record_by_notify("/usr/bin/python3", "-c", code)
+    assert [(gap.kind, gap.count) for gap in run.gaps] == ([(GapKind.STILL_RUNNING, left)] if left else [])
+
+
 @pytest.mark.requires("gcc", "seccomp-notify", "overlay", "idmap")
 def test_a_program_that_its_last_thread_ends_is_over_then(victim, tmp_path):
     run = record_by_notify(victim("births"), "last-thread", tmp_path, cwd=tmp_path)
+    assert [(gap.kind, gap.count) for gap in run.gaps] == [(GapKind.STILL_RUNNING, 1)]
+
+
+@pytest.mark.requires("gcc", "seccomp-notify", "overlay", "idmap")
+def test_a_process_whose_first_thread_has_ended_still_runs(victim, tmp_path):
+    run = record_by_notify(victim("births"), "headless", tmp_path, cwd=tmp_path)
     assert [(gap.kind, gap.count) for gap in run.gaps] == [(GapKind.STILL_RUNNING, 1)]

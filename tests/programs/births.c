@@ -5,6 +5,7 @@
  *   vfork          a vfork child reads "vfork" and executes /bin/true; then the parent reads "parent"
  *   daemon         a grandchild in a session of its own, whose parent is gone, reads "daemon" before the program ends
  *   last-thread    the first thread ends before the second one, which kills one of two children and leaves the other
+ *   headless       leaves a child whose first thread has ended, and another one lives
  *   bomb N         every process forks until the limit of N processes of this user refuses; then the first one writes
  *                  "full" and kills all others
  */
@@ -135,6 +136,32 @@ static int last_thread(void)
 	pthread_exit(NULL);
 }
 
+static int up[2];
+
+static void *live_on(void *first)
+{
+	/* A thread can be joined when it is through with the program, whatever the kernel has still to do for it. */
+	if (pthread_join(*(pthread_t *)first, NULL) || write(up[1], "x", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static int headless(void)
+{
+	pthread_t thread;
+	char byte;
+
+	if (pipe(up))
+		return 1;
+	if (fork())
+		return read(up[0], &byte, 1) != 1;
+	first_thread = pthread_self();
+	if (pthread_create(&thread, NULL, live_on, &first_thread))
+		return 1;
+	pthread_exit(NULL);
+}
+
 static int bomb(int limit)
 {
 	struct rlimit processes = {limit, limit};
@@ -173,5 +200,7 @@ int main(int argc, char **argv)
 		return daemonized();
 	if (strcmp(argv[1], "last-thread") == 0)
 		return last_thread();
+	if (strcmp(argv[1], "headless") == 0)
+		return headless();
 	return strcmp(argv[1], "bomb") == 0 ? bomb(number) : 2;
 }

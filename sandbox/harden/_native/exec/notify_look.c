@@ -6,8 +6,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+
+/* Of a task's flags: linux/sched.h in the kernel. */
+#define PF_EXITING 0x4
+#define PF_SIGNALED 0x400
 
 static int proc_fd = -1;
 bool (*look_is_valid)(uint64_t id);
@@ -237,6 +242,33 @@ bool look_is_alive(pid_t tid)
 	const char *at = status_field(tid, text, sizeof(text), "\nState:\t");
 
 	return at && *at != 'Z' && *at != 'X';
+}
+
+/* Field `number` of /proc/TID/stat, counted as in proc_pid_stat(5), from the state on, which is the third. */
+static unsigned long stat_field(const char *state, int number)
+{
+	for (; number > 3 && state; number--)
+		state = strchr(state + 1, ' ');
+	return state ? strtoul(state, NULL, 10) : 0;
+}
+
+/* A signal that ends a process is SIGKILL for each of its threads, until that takes it (complete_signal() in
+ * kernel/signal.c). */
+enum life look_life(pid_t tid)
+{
+	char text[1024];
+	ssize_t length = look_file(tid, "stat", text, sizeof(text) - 1);
+	const char *state;
+
+	if (length <= 0)
+		return LIFE_OVER;
+	text[length] = 0;
+	state = strrchr(text, ')');
+	if (!state || strchr("ZXx", state[2]))
+		return LIFE_OVER;
+	if (stat_field(state + 2, 31) & 1UL << (SIGKILL - 1) || stat_field(state + 2, 9) & (PF_EXITING | PF_SIGNALED))
+		return LIFE_ENDS;
+	return LIFE_RUNS;
 }
 
 static uint64_t hexadecimal(const char **at)

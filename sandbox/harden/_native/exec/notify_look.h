@@ -41,6 +41,9 @@ pid_t look_parent(pid_t tid);
 /* How many threads its process has, those included that end; 0 if it is gone. */
 uint32_t look_threads(pid_t tid);
 bool look_is_alive(pid_t tid);
+/* One of a signal that ends it, or already in the kernel's way out, runs no instruction of the program any more. */
+enum life { LIFE_OVER, LIFE_ENDS, LIFE_RUNS };
+enum life look_life(pid_t tid);
 /* The file that is mapped at an address; its length, 0 for none, or -1. */
 ssize_t look_mapping(pid_t tid, uint64_t address, char *to);
 

@@ -2,10 +2,10 @@
 #ifndef HARDEN_NOTIFY_SURVIVORS_H
 #define HARDEN_NOTIFY_SURVIVORS_H
 
-#include <stdbool.h>
-#include <sys/types.h>
+#include "notify_look.h"
 
-/* How many descendants `of` has beside `except` that `is_running`; -1 where the kernel does not list children. */
-int count_descendants(pid_t of, pid_t except, bool (*is_running)(pid_t pid));
+/* How many descendants `of` has beside `except` of which a thread runs. What ends is waited for, because its children
+ * are then somebody else's. -1: the kernel does not list children, or it did not come to rest. */
+int count_descendants(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pid_t tid));
 
 #endif

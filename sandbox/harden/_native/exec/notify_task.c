@@ -270,12 +270,16 @@ struct task *task_of(uint64_t id, pid_t tid)
 	return task;
 }
 
-/* Whether it has neither ended nor said that it ends. */
-static bool is_running(pid_t pid)
+/* One that said that it ends does so. */
+static enum life life_of(pid_t pid, pid_t tid)
 {
-	const struct task *task = &tasks[(unsigned)pid % TASKS];
+	const struct task *task = &tasks[(unsigned)tid % TASKS], *leader = &tasks[(unsigned)pid % TASKS];
+	enum life life = look_life(tid);
 
-	return !(task->tid == pid && task->has_ended) && look_is_alive(pid);
+	if (life == LIFE_RUNS &&
+	    ((task->tid == tid && task->has_ended) || (leader->tid == pid && leader->group_has_ended)))
+		return LIFE_ENDS;
+	return life;
 }
 
 /* Those of which nobody heard that they ended: too many are counted rather than too few. */
@@ -291,10 +295,13 @@ static uint32_t count_unended(void)
 }
 
 /* The program ends: who is still there will be killed with the sandbox. Its parent is the sandbox's init. */
-static void count_survivors(void)
+static void count_survivors(const struct task *last)
 {
-	int count = count_descendants(look_parent(first_group), first_group, is_running);
+	int count = count_descendants(look_parent(first_group), first_group, life_of);
 
+	/* Killed before it could end by itself: with all others, who were not counted then. */
+	if (look_life(last->tid) != LIFE_RUNS)
+		return;
 	is_over = true;
 	notify_table->header.killed = count < 0 ? count_unended() : (uint32_t)count;
 }
@@ -312,10 +319,12 @@ static bool may_be_last(const struct task *task)
 
 void task_ends(struct task *task, bool whole_group)
 {
+	struct task *leader = &tasks[(unsigned)task->group % TASKS];
+
 	if (task->group == first_group && (whole_group || may_be_last(task)))
-		count_survivors();
-	if (whole_group && tasks[(unsigned)task->group % TASKS].group == task->group)
-		tasks[(unsigned)task->group % TASKS].has_ended = true;
+		count_survivors(task);
+	if (whole_group && leader->group == task->group)
+		leader->has_ended = leader->group_has_ended = true;
 	task->has_ended = true;
 }
 

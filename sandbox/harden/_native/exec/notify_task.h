@@ -10,6 +10,7 @@ struct task {
 	uint64_t generation;
 	bool at_root;
 	bool has_ended;
+	bool group_has_ended; /* of the first of a group */
 };
 
 /* The task that made this call, looked up again if it may have become another one since. NULL: it is gone. */
