@@ -16,7 +16,7 @@ from harden.trace.decode_stacks import decode_stacks
 from harden.trace.layout import SeenKey
 from harden.trace.mapped_object import ObjectStore
 from harden.trace.stack_records import MappedFile, Mapping, RawStack, Registers, StackRecords
-from harden.trace.unwind import DEPTH, unwind
+from harden.trace.unwind import DEPTH, AddressSpace, unwind
 from tests.conftest import compile_victim
 
 pytestmark = pytest.mark.requires("gcc", "x86_64")
@@ -41,7 +41,7 @@ def stack(*words: int, instruction: int = CODE + 16, frame: int = 0, file: Mappe
 
 def followed(raw: RawStack) -> tuple[list[int], StackEnd]:
     with ObjectStore(lambda path: path) as objects:
-        found = unwind(raw, objects)
+        found = unwind(raw, AddressSpace(raw.mappings, objects))
     return [place.offset + place.behind for place in found.places], found.end
 
 
@@ -91,7 +91,7 @@ def test_any_stack_gives_frames_inside_what_was_mapped(instruction, frame, conte
     file = mapped(compile_victim("call_chain")) if has_file else None
     raw = stack(*content, instruction=instruction, frame=frame, file=file)._replace(reaches_start=reaches_start)
     with ObjectStore(lambda path: path) as objects:
-        found = unwind(raw, objects)
+        found = unwind(raw, AddressSpace(raw.mappings, objects))
     assert len(found.places) <= DEPTH
     assert all(0 <= place.offset < 0x10000 for place in found.places)
 

@@ -115,13 +115,17 @@ def _entry(read: Read, address: int) -> ByteReader:
     return ByteReader(data[:size], 4)
 
 
-def parse_entry(read: Read, address: int) -> FrameEntry:
-    """The entry of a function at `address`; Malformed if it is anything else."""
+def parse_entry(read: Read, address: int, common_entries: dict[int, CommonEntry]) -> FrameEntry:
+    """The entry of a function at `address`; Malformed if it is anything else.
+
+    `common_entries` keeps those of the file by their addresses.
+    """
     reader = _entry(read, address)
     back = reader.fixed(4)
     if not back:
         raise Malformed("not a function's entry")
-    common = _parse_common(read, address + 4 - back)
+    at = address + 4 - back
+    common = common_entries.get(at) or common_entries.setdefault(at, _parse_common(read, at))
     start = pointer(reader, common.encoding, address)
     size = pointer(reader, common.encoding & 0x0F, address)
     if common.is_augmented:

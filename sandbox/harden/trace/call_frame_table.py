@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from harden.trace.byte_reader import ByteReader, Malformed
-from harden.trace.call_frame import FrameEntry, Row, parse_entry, pointer, row_at
+from harden.trace.call_frame import CommonEntry, FrameEntry, Row, parse_entry, pointer, row_at
 from harden.trace.elf import PT_GNU_EH_FRAME, Elf
 
 __all__ = ["CallFrameTable"]
@@ -27,6 +27,7 @@ class CallFrameTable:
         """`spend` is told how many bytes are going to be taken; it raises Malformed when that is too much."""
         self._elf = elf
         self._spend = spend
+        self._common_entries: dict[int, CommonEntry] = {}
 
     def row(self, address: int) -> Row | None:
         """How the caller is found from the instruction at `address`; None where the file does not say."""
@@ -44,7 +45,7 @@ class CallFrameTable:
         return row_at(entry, address) if 0 <= address - entry.start < entry.size else None
 
     def _parsed(self, address: int) -> FrameEntry:
-        return parse_entry(self._elf.read_at, address)
+        return parse_entry(self._elf.read_at, address, self._common_entries)
 
     @cached_property
     def _index(self) -> tuple[Sequence[int], Sequence[int], int]:
@@ -90,6 +91,7 @@ class CallFrameTable:
             if not size:
                 break
             if ByteReader(reader.take(size)).fixed(4):
-                found.append((parse_entry(read, section.address + at).start, section.address + at))
+                entry = parse_entry(read, section.address + at, self._common_entries)
+                found.append((entry.start, section.address + at))
         found.sort()
         return [start for start, _ in found], [entry for _, entry in found], 0

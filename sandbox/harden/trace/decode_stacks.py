@@ -9,7 +9,7 @@ from harden.model.stack import Frame, Stack, StackObject, Stacks
 from harden.trace.executables import Resolve
 from harden.trace.mapped_object import ObjectStore
 from harden.trace.stack_records import Owner, StackRecords
-from harden.trace.unwind import Place, unwind
+from harden.trace.unwind import AddressSpace, Place, unwind
 
 __all__ = ["decode_stacks"]
 
@@ -24,8 +24,13 @@ def decode_stacks(records: StackRecords, resolve: Resolve | None) -> tuple[Stack
     numbers: dict[int, int] = {}
     with ObjectStore(resolve) as objects:
         tables = _Tables(objects)
+        spaces: dict[int, AddressSpace] = {}
         for taken in sorted(set(records.owners.values()) & records.stacks.keys()):
-            unwound = unwind(records.stacks[taken], objects)
+            raw = records.stacks[taken]
+            known = id(raw.mappings)  # the same ones are the same object, and comparing that is sooner done
+            if known not in spaces:
+                spaces[known] = AddressSpace(raw.mappings, objects)
+            unwound = unwind(raw, spaces[known])
             numbers[taken] = tables.stack(
                 Stack(
                     frames=tuple(tables.frames(unwound.places)),

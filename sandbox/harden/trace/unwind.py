@@ -16,7 +16,7 @@ from harden.trace.dwarf_expression import evaluate
 from harden.trace.mapped_object import ObjectStore
 from harden.trace.stack_records import Mapping, RawStack
 
-__all__ = ["DEPTH", "Place", "Unwound", "unwind"]
+__all__ = ["DEPTH", "AddressSpace", "Place", "Unwound", "unwind"]
 
 DEPTH: Final = 32
 """Frames that are followed."""
@@ -77,10 +77,27 @@ class _Memory:
         return value
 
 
-def unwind(raw: RawStack, objects: ObjectStore) -> Unwound:
-    """The frames of `raw`. Never raises."""
+class AddressSpace:
+    """What code is where, in one state of the mappings: many stacks lead through the same calls."""
+
+    def __init__(self, mappings: tuple[Mapping, ...], objects: ObjectStore) -> None:
+        self._mappings = mappings
+        self._starts = [mapping.start for mapping in mappings]
+        self._objects = objects
+        self._known: dict[tuple[int, int], tuple[Place, Row | None] | None] = {}
+
+    def find(self, instruction: int, behind: int) -> tuple[Place, Row | None] | None:
+        """Where a frame is, and how its caller is found if its file says so; None where no code is."""
+        at = instruction, behind
+        if at not in self._known:
+            place = _place(self._mappings, self._starts, instruction, behind)
+            self._known[at] = None if place is None else (place, _row(place, self._objects))
+        return self._known[at]
+
+
+def unwind(raw: RawStack, space: AddressSpace) -> Unwound:
+    """The frames of `raw`, which was taken in `space`. Never raises."""
     memory = _Memory(raw)
-    starts = [mapping.start for mapping in raw.mappings]
     registers = {
         _RIP: raw.registers.instruction,
         _RSP: raw.registers.stack,
@@ -92,12 +109,12 @@ def unwind(raw: RawStack, objects: ObjectStore) -> Unwound:
     behind = 1
     end = StackEnd.DEPTH
     while len(places) < DEPTH:
-        place = _place(raw.mappings, starts, registers.get(_RIP, 0), behind)
-        if place is None:
+        found = space.find(registers.get(_RIP, 0), behind)
+        if found is None:
             end = StackEnd.LOST if places else StackEnd.UNKNOWN
             break
+        place, row = found
         places.append(place)
-        row = _row(place, objects)
         if row is None and memory.is_top(registers[_RSP]):
             end = StackEnd.WHOLE
             break
