@@ -198,7 +198,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "seccomp-notify": Feature(_seccomp_notify, "use Linux 5.5 or newer with CONFIG_SECCOMP_FILTER"),
     "landlock": Feature(_landlock, "boot a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm="),
     "bpf": Feature(_bpf, "run as root on a kernel with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"),
-    "bpf-stacks": Feature(_stacks, "as root on a kernel with capability:cap_capable and bpf_iter_task_vma"),
+    "bpf-stacks": Feature(_stacks, "as root on x86-64, Linux 6.1 or newer"),
     "cgroup2": Feature(_cgroup2, "as root: mount -t cgroup2 none /sys/fs/cgroup"),
     **{
         f"cgroup2-{name}": Feature(

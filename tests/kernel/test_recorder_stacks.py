@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from harden.model.document import encode_json
 from harden.model.recording import Recording, Run, Unseen
 from harden.model.stack import NO_STACK, Stack, StackEnd, Stacks
 from harden.profile_source import generate_from
+from harden.trace import Recorder
+from harden.trace.recorder import CAPABILITY_HOOKS
 from tests.feature_probes import is_available
 from tests.kernel.recorded import BACKENDS, record, record_by_notify
 
-pytestmark = pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64")
+pytestmark = [pytest.mark.requires("root", "bpf", "cgroup2", "gcc", "x86_64"), pytest.mark.every_kernel]
 takes_stacks = pytest.mark.requires("bpf-stacks")
 
 PLAIN = ("-O2", "-fomit-frame-pointer")
@@ -54,7 +57,6 @@ def started(names: list[str]) -> list[str]:
     return names[: names.index("main") + 1]
 
 
-@pytest.mark.every_kernel
 def test_with_or_without_stacks_all_else_is_recorded(victim):
     run = record(victim("call_chain", flags=PLAIN), "write", "text", stacks=True)
     assert (run.stacks is not msgspec.UNSET) == is_available("bpf-stacks")
@@ -64,7 +66,13 @@ def test_with_or_without_stacks_all_else_is_recorded(victim):
 
 
 @takes_stacks
-@pytest.mark.every_kernel
+@pytest.mark.parametrize("hooks", list(itertools.permutations(CAPABILITY_HOOKS)), ids="-".join)
+def test_a_hook_that_the_kernel_lacks_does_not_cost_the_stacks(hooks):
+    with Recorder.attach(1, stacks=True, capability_hooks=hooks) as recorder:
+        assert recorder.takes_stacks
+
+
+@takes_stacks
 @pytest.mark.parametrize("build", BUILDS)
 def test_the_functions_of_a_chain_are_these_and_no_others(victim, build):
     run = record(victim("call_chain", flags=BUILDS[build]), "write", "text", stacks=True)
@@ -166,9 +174,9 @@ def test_processes_that_are_gone_at_once_have_the_right_stack_or_none(victim, tm
 
 @takes_stacks
 def test_a_deep_stack_of_python_is_cut_at_a_bound(victim):
-    code = "def deep(n): return deep(n - 1) if n else list(map(open, ['/etc/hostname']))\ndeep(30)"
+    code = "def deep(n): return deep(n - 1) if n else list(map(open, ['/etc/passwd']))\ndeep(30)"
     run = record("/usr/bin/python3", "-c", code, stacks=True)
-    (seen,) = [seen for seen in run.files if seen.path == "/etc/hostname" and seen.operation == "read"]
+    (seen,) = [seen for seen in run.files if seen.path == "/etc/passwd" and seen.operation == "read"]
     stack = table(run).stacks[seen.stack]
     names = functions(run, stack)
     assert names[0] == "open"
@@ -181,7 +189,7 @@ def test_a_deep_stack_of_python_is_cut_at_a_bound(victim):
 @takes_stacks
 def test_everything_that_is_recorded_has_a_stack(victim, tmp_path):
     """Calls, arguments, files by object and by name, sockets, capabilities, signals, executed programs."""
-    script = f"cat /etc/hostname; kill -0 $$; ln -s x {tmp_path}/link; chown 1 {tmp_path}/link; kill -9 $$"
+    script = f"cat /etc/passwd; kill -0 $$; ln -s x {tmp_path}/link; chown 1 {tmp_path}/link; kill -9 $$"
     run = record("/bin/sh", "-c", script, stacks=True, expect=-9)
     for kind in ("syscalls", "arguments", "files", "sockets", "signals", "mounts", "lookups"):
         without = [seen for seen in getattr(run, kind) if seen.stack == NO_STACK]

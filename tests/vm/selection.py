@@ -15,7 +15,7 @@ ONLY_IN_GUESTS: Final = frozenset({"apparmor", "guest"}) | {name for name in FEA
 
 GUEST_FEATURES: Final = (
     *sorted(ONLY_IN_GUESTS),
-    *("root", "userns", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "nobody"),
+    *("root", "userns", "bpf", "bpf-stacks", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "nobody"),
     *("gcc", "sqlite3", "apparmor-parser", "python3", "ip", "x86_64", "audit"),
     *("nginx", "ab", "redis", "curl", "memcached", "postgres", "git", "openssl"),
 )

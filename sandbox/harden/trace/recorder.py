@@ -58,8 +58,6 @@ _MEMORY_LIMIT: Final = 256 << 20
 _STACK_MEMORY_LIMIT: Final = 64 << 20
 _SMALLEST_RING: Final = 4096
 _EVENTS, _USER_STACKS = 0, 1
-_STACK_HOOKS: Final = frozenset({"tracepoint"})
-"""Hooks beside which stacks are taken: those of the kernels on which it was tried."""
 
 
 class Recorder:
@@ -239,30 +237,30 @@ def _load(
     config: Callable[..., bytes], distinct: int, hooks: Sequence[str], *, stacks: bool
 ) -> tuple[BpfObject, str, frozenset[str], bool]:
     """The loaded object, with the optional programs attached and the first capability hook that the kernel takes;
-    which hook that is, the optional programs that it refused, and whether stacks are taken.
+    which hook that is, the optional programs that it refused, and whether stacks are taken: what cannot be loaded with
+    them is tried again without.
     """
     refused: list[LoadError] = []
     left_out: frozenset[str] = frozenset()
-    remaining = list(hooks)
+    remaining = [(hook, takes) for hook in hooks for takes in ((True, False) if stacks else (False,))]
     while remaining:
-        hook = remaining[0]
-        takes = stacks and hook in _STACK_HOOKS
+        hook, takes = remaining[0]
         refusal = trampoline_errno() if hook == "fexit" else 0
         if refusal:
             refused.append(LoadError("load capability_fexit", refusal, "", program="capability_fexit"))
-            remaining.pop(0)
+            remaining = [each for each in remaining if each[0] != hook]
             continue
         try:
-            bpf = _load_with(config(stacks=takes), distinct, hook, left_out, stacks=takes)
-            return bpf, hook, left_out, takes
+            return _load_with(config(stacks=takes), distinct, hook, left_out, stacks=takes), hook, left_out, takes
         except LoadError as error:
             if error.program in OPTIONAL_PROGRAMS:
                 left_out |= {error.program}
-            elif error.program in CAPABILITY_HOOKS[hook] and not takes:
+            elif takes:
+                remaining.pop(0)
+                left_out = frozenset()
+            elif error.program in CAPABILITY_HOOKS[hook]:
                 refused.append(error)
                 remaining.pop(0)
-            elif takes:
-                stacks = False
             else:
                 raise
     raise HardenError(

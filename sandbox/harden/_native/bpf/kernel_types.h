@@ -128,8 +128,30 @@ typedef struct {
 	void *vdso;
 } mm_context_t;
 
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+};
+
+typedef struct {
+	long long counter;
+} atomic64_t;
+
+struct rw_semaphore {
+	atomic64_t owner;
+};
+
 struct mm_struct {
 	mm_context_t context;
+	struct rw_semaphore mmap_lock;
+	struct maple_tree mm_mt;
 	unsigned long arg_start;
 	unsigned long start_stack;
 };

@@ -7,11 +7,9 @@
 #ifndef HARDEN_STACK_H
 #define HARDEN_STACK_H
 
-#include "registers.h"
-#include "walk.h"
+#include "areas.h"
 
 #define STACK_SLOT 2
-#define VM_EXEC 4
 #define STACKS_PER_CALL 512 /* of one executable and call */
 #define STACK_CALL (1u << 31) /* in a combination_key's nr: the call itself has its stack */
 /* Beyond the numbers of calls: what is counted by itself. */
@@ -19,17 +17,8 @@
 #define PAGE 4096
 #define REGISTERS_SIZE sizeof(struct user_registers)
 
-struct bpf_iter_task_vma {
-	__u64 opaque[1];
-} __attribute__((aligned(8)));
-
-/* Since Linux 6.7. User space sets config.stacks only where they load, and work. */
-extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *areas, struct task_struct *task, __u64 address) __weak __ksym;
-extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *areas) __weak __ksym;
-extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *areas) __weak __ksym;
-
 HASH_MAP(stacked, struct combination_key, __u64, 65536);
-HASH_MAP(spaces, __u64, __u64, 65536);
+HASH_MAP(spaces, __u64, __u64, 65536); /* 1: user space has all of its mappings */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -51,25 +40,6 @@ static __always_inline void begin_evidence(struct scratch *scratch, __u16 kind)
 	__builtin_memset(&scratch->event, 0, sizeof(scratch->event));
 	scratch->event.kind = kind;
 	scratch->event.pid = bpf_get_current_pid_tgid() >> 32;
-}
-
-/* What tells one state of the executable mappings from another; 0 when it cannot be looked at. */
-static __always_inline __u64 space_hash(struct task_struct *task)
-{
-	struct bpf_iter_task_vma areas;
-	struct vm_area_struct *area;
-	__u64 hash = config.seed;
-	int error;
-
-	error = bpf_iter_task_vma_new(&areas, task, 0);
-	while ((area = bpf_iter_task_vma_next(&areas))) {
-		if (!(area->vm_flags & VM_EXEC))
-			continue;
-		hash = mix(mix(hash, area->vm_start), area->vm_end);
-		hash = mix(mix(hash, area->vm_pgoff), (__u64)BPF_CORE_READ(area, vm_file));
-	}
-	bpf_iter_task_vma_destroy(&areas);
-	return error ? 0 : hash | 1;
 }
 
 /* `found` is a mapping of the file at this address, if any, as far as it is known without that. */
@@ -107,38 +77,62 @@ __noinline int send_mapping(const struct mapping_text *found, __u64 address, __u
 	return 0;
 }
 
-static __always_inline void send_space(struct task_struct *task, __u64 space)
+/* An executable mapping: into the hash that tells one state of them from another, and to user space if it is wanted. */
+static __always_inline void see_area(struct area_walk *walk, struct vm_area_struct *area)
 {
-	__u64 vdso = (__u64)BPF_CORE_READ(task, mm, context.vdso);
-	struct mapping_text found = {};
-	struct bpf_iter_task_vma areas;
-	struct vm_area_struct *area;
+	struct mapping_text *found = &walk->found;
+	__u64 file = (__u64)BPF_CORE_READ(area, vm_file);
 
-	bpf_iter_task_vma_new(&areas, task, 0);
-	while ((area = bpf_iter_task_vma_next(&areas))) {
-		if (!(area->vm_flags & VM_EXEC))
-			continue;
-		found.start = area->vm_start;
-		found.end = area->vm_end;
-		found.offset = area->vm_pgoff;
-		found.inode = area->vm_start == vdso;
-		send_mapping(&found, (__u64)BPF_CORE_READ(area, vm_file), space);
-	}
-	bpf_iter_task_vma_destroy(&areas);
+	found->start = BPF_CORE_READ(area, vm_start);
+	found->end = BPF_CORE_READ(area, vm_end);
+	found->offset = BPF_CORE_READ(area, vm_pgoff);
+	found->inode = found->start == walk->vdso;
+	walk->hash = mix(mix(walk->hash, found->start), found->end);
+	walk->hash = mix(mix(walk->hash, found->offset), file);
+	if (walk->space)
+		send_mapping(found, file, walk->space);
+}
+
+/* What tells one state of the executable mappings from another; 0 when they cannot be looked at. */
+static __always_inline __u64 space_hash(struct area_walk *walk, struct task_struct *task)
+{
+	walk->hash = config.seed;
+	see_areas(walk, task);
+	return walk->is_whole ? walk->hash | 1 : 0;
+}
+
+/* 1 once they are sent. Another thread may change them meanwhile: then no stack is told to be of this state. */
+static __always_inline __u64 send_space(struct area_walk *walk, struct task_struct *task, __u64 space)
+{
+	__u64 usable;
+
+	walk->space = space;
+	walk->vdso = (__u64)BPF_CORE_READ(task, mm, context.vdso);
+	usable = space_hash(walk, task) == space;
+	if (walk->hash == config.seed)
+		bpf_map_delete_elem(&spaces, &space);
+	else
+		bpf_map_update_elem(&spaces, &space, &usable, BPF_ANY);
+	return usable;
 }
 
 /* The number of the current state of the mappings, which are sent the first time; 0 when they cannot be looked at. */
 __noinline __u64 see_space(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 hash, one = 1;
+	__u64 hash, sending = 0, *usable;
+	struct area_walk *walk = walk_of();
 
-	if (!config.stacks)
+	if (!config.stacks || !walk)
 		return 0;
-	hash = space_hash(task);
-	if (hash && !bpf_map_update_elem(&spaces, &hash, &one, BPF_NOEXIST))
-		send_space(task, hash);
-	return hash;
+	walk->space = 0;
+	hash = space_hash(walk, task);
+	if (!hash)
+		return 0;
+	if (!bpf_map_update_elem(&spaces, &hash, &sending, BPF_NOEXIST))
+		return send_space(walk, task, hash) ? hash : 0;
+	usable = bpf_map_lookup_elem(&spaces, &hash);
+	return usable && *usable ? hash : 0;
 }
 
 /*
@@ -182,12 +176,15 @@ static __always_inline __u32 copy_stack(struct scratch *scratch, __u64 sp, __u64
 __noinline __u64 known_space(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 hash;
+	struct area_walk *walk = walk_of();
+	__u64 hash, *usable;
 
-	if (!config.stacks)
+	if (!config.stacks || !walk)
 		return 0;
-	hash = space_hash(task);
-	return bpf_map_lookup_elem(&spaces, &hash) ? hash : 0;
+	walk->space = 0;
+	hash = space_hash(walk, task);
+	usable = bpf_map_lookup_elem(&spaces, &hash);
+	return usable && *usable ? hash : 0;
 }
 
 /* Copy the current stack, of this address space; its number, 0 when it is not to be had. */
