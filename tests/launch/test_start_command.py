@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from harden.kernel.cgroupfs import own_cgroup as kernel_cgroup
+from harden.kernel.mountinfo import read_mounts
 from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
 from tests.sandboxes import NOBODY, ROOT
@@ -109,10 +112,56 @@ def test_a_place_outside_the_plan_is_not_written(command, offset):
     assert status(command, cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
 
 
-def test_controllers_are_left_to_python(command):
+@pytest.fixture
+def own_cgroup():
+    """A cgroup for a test, in the v2 hierarchy."""
+    mounts = (mount for mount in read_mounts() if mount.filesystem == b"cgroup2")
+    base = Path(os.fsdecode(kernel_cgroup(tuple(mounts)) or b""), f"harden-test-{secrets.token_hex(6)}")
+    base.mkdir()
+    yield base
+    for folder, _, _ in os.walk(base, topdown=False):
+        Path(folder).rmdir()
+
+
+def entry_in(command: list[str], base: Path, controllers: list[bytes]) -> Entry:
     entry = whole_entry(command)
-    entry.controllers = [b"memory"]
+    entry.cgroup, entry.controllers = os.fsencode(base), controllers
+    entry.fds, entry.cgroup_names = [100, 104], [108]
+    return entry
+
+
+@pytest.mark.requires("cgroup2-hugetlb")
+def test_controllers_are_passed_on_to_what_holds_the_limits(command, own_cgroup):
+    entry = entry_in(command, own_cgroup, [b"hugetlb"])
+    assert status(command, cached_plan.encode_entry(entry), entry.key) == 0
+    (top,) = own_cgroup.glob("harden-*")
+    assert {path.name for path in (top / "limited").glob("hugetlb.*.max")}
+    assert not list((top / "limited/payload").glob("hugetlb.*.max"))
+
+
+@pytest.mark.requires("cgroup2-hugetlb")
+def test_harden_moves_out_of_the_way_where_it_is_alone(command, own_cgroup):
+    entry = entry_in(command, own_cgroup, [b"hugetlb"])
+    inside = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(own_cgroup)]
+    assert status([*inside, *command], cached_plan.encode_entry(entry), entry.key) == 0
+    assert (own_cgroup / "harden-supervisor").is_dir()
+    assert (own_cgroup / "cgroup.subtree_control").read_text() == "hugetlb\n"
+
+
+@pytest.mark.requires("cgroup2-hugetlb")
+@pytest.mark.parametrize("controllers", [[b"memory"], [b"hugetlb", b"nonsense"], [b"x" * 200]])
+def test_one_that_is_not_given_leaves_it_to_python_and_nothing_behind(command, own_cgroup, controllers):
+    entry = entry_in(command, own_cgroup, controllers)
     assert status(command, cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
+    assert list(own_cgroup.glob("harden-*")) == []
+
+
+@pytest.mark.requires("cgroup2-hugetlb")
+def test_it_does_not_move_others(command, own_cgroup):
+    entry = entry_in(command, own_cgroup, [b"hugetlb"])
+    inside = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; "$@"; exit $?', str(own_cgroup)]
+    assert status([*inside, *command], cached_plan.encode_entry(entry), entry.key) == TO_PYTHON
+    assert not list(own_cgroup.glob("harden-*"))
 
 
 @pytest.mark.parametrize("facts", [[b"stat", b"/", b"no"], [b"nonsense", b"/", b""], [b"stat", b"/"]])

@@ -5,8 +5,7 @@ that planning asked the system, with the answers: the *facts*, the versions of h
 It is used only if each question gets the same answer now; so the plan is the one that planning would give. Ids, cgroup,
 descriptors and the one-shot cookie are of one run and are written in anew.
 
-The command `harden` (_native/start) does the same before any Python; it leaves the entries to this module whose cgroup
-has controllers.
+The command `harden` (_native/start) does the same before any Python.
 
 Entries lie where no view of a sandbox shows them: in harden/plans of /run as root, of $XDG_RUNTIME_DIR else
 (file-hierarchy(7)); both end with the boot, as the plan does. `harden.launch.plan_cache` writes them.

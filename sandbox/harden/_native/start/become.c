@@ -1,5 +1,7 @@
 #include "become.h"
 
+#include "controllers.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -230,14 +232,13 @@ static bool has_standard_streams(void)
 
 static bool prepare(struct entry *entry, struct made *made)
 {
-	/* The way of controllers to a cgroup can be long: harden.launch.cached_plan starts these. */
-	if (entry->controllers[0])
-		return false;
 	if (entry->place_count[PLACES_FIRST_IDS] && !claim_ids(entry))
 		return false;
 	if (entry->place_count[PLACES_COOKIE] && !draw_cookie(entry))
 		return false;
-	return !entry->cgroup[0] || make_cgroup(entry, made);
+	if (entry->cgroup[0] && !make_cgroup(entry, made))
+		return false;
+	return !entry->controllers[0] || pass_controllers_on(made->base, made->paths[0], entry->controllers);
 }
 
 void become_harden_exec(struct entry *entry)
