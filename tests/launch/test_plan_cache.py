@@ -17,7 +17,7 @@ import pytest
 
 from harden.errors import HardenError
 from harden.folder_guard import guards
-from harden.launch import cached_plan
+from harden.launch import cached_plan, fact, plan_cache
 from harden.launch.lookups import Lookups
 from harden.model.sandbox import Bind
 from tests.sandboxes import NOBODY, ROOT, shell
@@ -52,10 +52,31 @@ class Start(msgspec.Struct, frozen=True):
     output: str
     said: str
     imported: frozenset[str]
+    changed: tuple[str, ...]
+    """Why it could not be warm, for whoever reads of a test that failed."""
 
     @property
     def warm(self) -> bool:
         return "click" not in self.imported
+
+
+def key_of(folder: Path, *arguments: str) -> list[bytes]:
+    """Of a start that this process makes in `folder`."""
+    _, *identity_and_words = cached_plan.key(["run", *arguments])
+    return [os.fsencode(folder), *identity_and_words]
+
+
+def changed_facts(folder: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The questions of the kept plan that have another answer now."""
+    entry = cached_plan.read(key_of(folder, *arguments))
+    if entry is None:
+        return ("no plan is kept",)
+    facts = zip(entry.facts[::3], entry.facts[1::3], entry.facts[2::3], strict=True)
+    return tuple(
+        f"{os.fsdecode(question)} {os.fsdecode(path)}: {found!r}, now {now!r}"
+        for question, path, found in facts
+        if question not in (*fact.NOT_OF_PATHS, b"alone") and (now := fact.answer(question, path)) != found
+    )
 
 
 def run(
@@ -63,12 +84,14 @@ def run(
 ) -> Start:
     variables = {**ENVIRONMENT, **environment}
     command = [*before, *command, "run", *arguments]
+    changed = changed_facts(folder, arguments)
     ended = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     times: list[str] = []
     rest: list[str] = []
     for line in ended.stderr.splitlines():
         (times if line.startswith("import time:") else rest).append(line)
-    return Start(ended.returncode, ended.stdout, "\n".join(rest), frozenset(line.split()[-1] for line in times))
+    imported = frozenset(line.split()[-1] for line in times)
+    return Start(ended.returncode, ended.stdout, "\n".join(rest), imported, changed)
 
 
 @pytest.fixture
@@ -215,9 +238,7 @@ def test_another_mount_ends_it(folder):
 
 
 def entry_of(folder: Path) -> Path:
-    plans = Path("/run", cached_plan.FOLDER)
-    (found,) = [path for path in plans.iterdir() if os.fsencode(folder) in path.read_bytes()]
-    return found
+    return Path("/run", cached_plan.FOLDER, cached_plan.name_of(key_of(folder)))
 
 
 def test_a_damaged_entry_is_ignored_and_written_anew(folder):
@@ -254,6 +275,31 @@ def test_an_entry_that_others_could_have_written_is_ignored(folder, change):
     entry.with_name("copy").unlink(missing_ok=True)
     assert run(folder).warm
     assert (entry.stat().st_mode & 0o777, entry.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+OTHERS = """
+import os, sys
+os.chdir(sys.argv[1])
+while True:
+    for name in range(300):
+        open(f"other-{name}", "w").close()
+    for name in os.listdir():
+        if name.startswith("other-"):
+            try:
+                os.unlink(name)
+            except FileNotFoundError:
+                pass  # Its turn came.
+"""
+
+
+def test_a_plan_is_kept_beside_others_who_write_and_remove_theirs(tmp_path):
+    place = tmp_path / "plans"
+    place.mkdir(mode=0o700)
+    with subprocess.Popen([sys.executable, "-c", OTHERS, str(place)]) as others:
+        try:
+            assert all(plan_cache._write(place, f"{number:032x}", b"plan") for number in range(200))
+        finally:
+            others.kill()
 
 
 @pytest.mark.parametrize("path", [b"/run", b"/run/harden", b"/run/harden/plans"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import struct
@@ -172,6 +173,16 @@ def keep(
     )
 
 
+def _make_room(place: Path) -> None:
+    """Remove the oldest entries. Other starts do the same, and write theirs: what is gone meanwhile is no failure."""
+    ages = []
+    for path in place.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            ages.append((path.lstat().st_mtime_ns, path))
+    for _, old in sorted(ages)[: max(0, len(ages) - _MOST_ENTRIES)]:
+        old.unlink(missing_ok=True)
+
+
 def _write(place: Path, name: str, data: bytes) -> bool:
     try:
         place.parent.mkdir(mode=0o700, exist_ok=True)
@@ -179,9 +190,7 @@ def _write(place: Path, name: str, data: bytes) -> bool:
         status = place.lstat()
         if not (place.is_dir() and status.st_uid == os.geteuid() and status.st_mode & 0o077 == 0):
             return False
-        present = sorted(place.iterdir(), key=lambda path: path.lstat().st_mtime_ns)
-        for old in present[: max(0, len(present) - _MOST_ENTRIES)]:
-            old.unlink(missing_ok=True)
+        _make_room(place)
         atomic_file.replace(place / name, data, mode=0o600)
     except (OSError, HardenError):
         # A full or read-only /run: see the docstring of keep().
