@@ -110,10 +110,12 @@ def environment() -> dict[str, str]:
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
 
 
-def harden(*arguments: str, cwd: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in `cwd`."""
+def harden(
+    *arguments: str, cwd: Path, check: bool = True, before: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `cwd`, by the command `before`."""
     done = subprocess.run(
-        [str(HARDEN), *arguments],
+        [*before, str(HARDEN), *arguments],
         cwd=cwd,
         env=environment(),
         capture_output=True,

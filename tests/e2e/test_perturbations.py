@@ -34,11 +34,18 @@ def calls(run: Any) -> set[str]:
     return {seen["name"] for seen in run["syscalls"]} & {"getpgid", "sysinfo", "unlink", "mkdir", "chmod"}
 
 
-def trace(folder: Path, perturbation: str, *command: str, scenario: str = SERVER, options: tuple[str, ...] = ()) -> str:
-    """Trace with the perturbation; what the scenario's commands and harden printed."""
+def trace(
+    folder: Path,
+    perturbation: str,
+    *command: str,
+    scenario: str = SERVER,
+    options: tuple[str, ...] = (),
+    before: tuple[str, ...] = (),
+) -> str:
+    """Trace with the perturbation, by the command `before`; what the scenario's commands and harden printed."""
     (folder / "s.toml").write_text(scenario.replace("PERTURBATION", perturbation))
-    done = harden("trace", "--name", "app", "--scenario", "s.toml", *options, "--", *command, cwd=folder)
-    return done.stderr
+    words = ("trace", "--name", "app", "--scenario", "s.toml", *options, "--", *command)
+    return harden(*words, cwd=folder, before=before).stderr
 
 
 @pytest.mark.parametrize("where", [".", "/tmp", "/dev/shm", "/data"])
@@ -76,19 +83,18 @@ def test_a_folder_of_the_host_that_is_bound_writable_keeps_its_room(tmp_path, vi
 
 
 def test_a_memory_file_system_of_the_host_is_never_limited(tmp_path):
-    """Not even where it is mounted over a folder of the sandbox's own."""
+    """Not even where it is mounted over a folder of the sandbox's own. Nobody else sees this one."""
     shared = tmp_path / "shared"
     shared.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=1777", "none", str(shared)], check=True)
-    try:
-        options = ("--bind", f"{shared}:/var/tmp:rw")
-        # A new file each time: what is truncated first would make room for itself.
-        write = "head -c 300000 /dev/zero > $(mktemp /var/tmp/XXXXXX)"
-        trace(tmp_path, "enospc", "/bin/sh", "-c", write, scenario=TOOL, options=options)
-        assert runs_of(tmp_path)["enospc"]["status"]["exit_status"] == 0
-        assert os.statvfs(shared).f_blocks * os.statvfs(shared).f_frsize == 8 << 20
-    finally:
-        subprocess.run(["umount", str(shared)], check=True)
+    mounted = 'mount -t tmpfs -o size=8m,mode=1777 none "$0" && "$@" && stat -f -c "%b of %S" "$0" >&2'
+    options = ("--bind", f"{shared}:/var/tmp:rw")
+    # A new file each time: what is truncated first would make room for itself.
+    write = "head -c 300000 /dev/zero > $(mktemp /var/tmp/XXXXXX)"
+    before = ("unshare", "--mount", "sh", "-c", mounted, str(shared))
+    heard = trace(tmp_path, "enospc", "/bin/sh", "-c", write, scenario=TOOL, options=options, before=before)
+    assert runs_of(tmp_path)["enospc"]["status"]["exit_status"] == 0
+    blocks, size = heard.splitlines()[-1].split(" of ")
+    assert int(blocks) * int(size) == 8 << 20
 
 
 @contextmanager
