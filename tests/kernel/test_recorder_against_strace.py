@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import os
 import pwd
@@ -23,8 +24,9 @@ from tests.kernel.recorded import BACKENDS, observe, record, run_of
 pytestmark = pytest.mark.requires("root", "gcc", "strace", "x86_64")
 
 POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), Path("/nonexistent"))
-CAUSED_BY_STRACE = {"futex", "restart_syscall", "sched_yield"}
-"""Slow threads wait for each other where fast ones do not; attaching interrupts calls."""
+CAUSED_BY_STRACE = {"futex", "restart_syscall", "rt_sigsuspend", "sched_yield"}
+"""Slow threads wait for each other where fast ones do not, and a shell for children that have not ended; attaching
+interrupts calls."""
 OPENING = ("open", "openat", "openat2", "creat")
 SAME_TIME = "GIT_AUTHOR_DATE=2000-01-01T00:00:00Z GIT_COMMITTER_DATE=2000-01-01T00:00:00Z"
 
@@ -90,11 +92,13 @@ MADE_UP = (
 
 @pytest.fixture(scope="module")
 def free_port() -> int:
-    """One that nothing listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        number: int = found.getsockname()[1]
-        return number
+    """One that nothing listens on, and that the kernel gives to nobody meanwhile: below its own (ip(7))."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for number in range(first - 1 - os.getpid() % 1000, 1024, -1):
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", number))
+            return number
+    raise AssertionError("no port is free")
 
 
 @pytest.fixture(scope="module")
