@@ -60,7 +60,7 @@ def test_crash_keeps_a_good_profile(tmp_path: Path, victim: Victim) -> None:
 def test_timeout_is_124_and_keeps_a_good_profile(tmp_path: Path) -> None:
     harden("trace", "--name", "app", "--", "/bin/true", cwd=tmp_path)
     good = (tmp_path / "app.profile.toml").read_bytes()
-    done = harden("trace", "--name", "app", "--timeout", "0.5", "--", "/bin/sleep", "60", cwd=tmp_path, check=False)
+    done = harden("trace", "--name", "app", "--timeout", "2", "--", "/bin/sleep", "60", cwd=tmp_path, check=False)
     assert done.returncode == 124
     assert (tmp_path / "app.profile.toml").read_bytes() == good
 

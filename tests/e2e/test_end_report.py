@@ -73,7 +73,7 @@ def test_a_signal_is_told(app):
 
 def test_a_time_limit_is_told(app):
     with subprocess.Popen(
-        [HARDEN, "run", "--report", "report.json", "--timeout", "0.5"], cwd=app.folder, stdin=subprocess.PIPE
+        [HARDEN, "run", "--report", "report.json", "--timeout", "2"], cwd=app.folder, stdin=subprocess.PIPE
     ) as running:
         assert running.wait(60) == 124
     told = app.told()

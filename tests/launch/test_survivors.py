@@ -74,7 +74,7 @@ def test_what_the_program_left_running_ends_with_it(victim, token, uid):
 
 
 def test_the_time_limit_ends_all_of_them(victim, token):
-    outcome = run(survivors(victim, token, "stay", timeout_s=1.0)).outcome
+    outcome = run(survivors(victim, token, "stay", timeout_s=3.0)).outcome
     assert outcome.timed_out
     assert with_token(token) == []
 
