@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -145,7 +146,8 @@ def surroundings(program: Program) -> Iterator[None]:
     group = pwd.getpwnam(program.user).pw_gid if program.user else USER
     commands = [(*program.stand_in[1], str(program.work))] if program.stand_in else program.prepare
     shutil.rmtree(program.work, ignore_errors=True)
-    program.work.mkdir(parents=True, mode=0o700 if program.stand_in else 0o755)
+    with _turn():
+        program.work.mkdir(parents=True, mode=0o700 if program.stand_in else 0o755)
     os.chown(program.work, user, group)
     try:
         for command in commands:
@@ -164,5 +166,17 @@ def surroundings(program: Program) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(program.work, ignore_errors=True)
-        if not os.listdir(WORK):
-            WORK.rmdir()
+        with _turn():
+            if WORK.exists() and not os.listdir(WORK):
+                WORK.rmdir()
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """WORK is everybody's: another program's folder may be made in it while it is about to be removed."""
+    above = os.open(WORK.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(above, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(above)
