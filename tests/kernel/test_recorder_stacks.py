@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 from pathlib import Path
 
@@ -66,9 +65,9 @@ def test_with_or_without_stacks_all_else_is_recorded(victim):
 
 
 @takes_stacks
-@pytest.mark.parametrize("hooks", list(itertools.permutations(CAPABILITY_HOOKS)), ids="-".join)
-def test_a_hook_that_the_kernel_lacks_does_not_cost_the_stacks(hooks):
-    with Recorder.attach(1, stacks=True, capability_hooks=hooks) as recorder:
+@pytest.mark.parametrize("first", CAPABILITY_HOOKS)
+def test_a_hook_that_the_kernel_lacks_does_not_cost_the_stacks(first):
+    with Recorder.attach(1, stacks=True, capability_hooks=(first, *CAPABILITY_HOOKS)) as recorder:
         assert recorder.takes_stacks
 
 
