@@ -70,6 +70,16 @@ def test_what_the_kernel_takes_from_a_ring_itself_is_of_its_program_and_of_no_ca
     assert run.ring_operations[0].executable == str(victim("uring"))
 
 
+@pytest.mark.requires("strace")
+@pytest.mark.parametrize("how", [(), ("poll",)], ids=["by the call", "by the kernel"])
+def test_strace_sees_the_call_submit_as_many(victim, tmp_path, how):
+    log, command = tmp_path / "log", (victim("uring"), "/etc/hostname", *how)
+    subprocess.run(["strace", "-f", "-o", log, "-e", "trace=io_uring_enter", *command], check=True)
+    submitted = sum(map(int, re.findall(r"io_uring_enter\(.*= (\d+)$", log.read_text(), re.MULTILINE)))
+    by_call = [seen.count for seen in record(*command).ring_operations if seen.syscall == "io_uring_enter"]
+    assert sum(by_call) == submitted == 1 - len(how)
+
+
 def test_the_most_tasks_that_lived_at_once(victim, tmp_path):
     (tmp_path / "threads").touch()
     assert record(victim("births"), "threads", tmp_path, 50).peaks["pids"] == 51
