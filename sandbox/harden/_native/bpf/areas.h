@@ -24,8 +24,6 @@
 #define TREE_WORDS 32
 #define TREE_PIVOTS 15
 #define TREE_DEPTH 16
-/* kernel/locking/rwsem.c: what is beside the owner of one that is held for writing. */
-#define LOCK_FLAGS 7ull
 
 struct bpf_iter_task_vma {
 	__u64 opaque[1];
@@ -141,13 +139,15 @@ static long walk_areas(struct task_struct *task, struct vm_area_struct *area, vo
 	return 0;
 }
 
-/* As in a check that is made while the task itself changes its mappings. */
+/*
+ * For writing, as in a check that is made while the task itself changes its mappings. Only then the owner is the task and
+ * nothing else (kernel/locking/rwsem.c): beside a reader is a flag, and it stays there after the last one left.
+ */
 static __always_inline bool holds_lock(struct task_struct *task)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 
-	return bpf_core_field_exists(mm->mmap_lock.owner) &&
-	       (BPF_CORE_READ(mm, mmap_lock.owner.counter) & ~LOCK_FLAGS) == (__u64)task;
+	return bpf_core_field_exists(mm->mmap_lock.owner) && BPF_CORE_READ(mm, mmap_lock.owner.counter) == (long long)task;
 }
 
 static __always_inline void see_areas(struct area_walk *walk, struct task_struct *task)
