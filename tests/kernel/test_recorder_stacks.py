@@ -172,6 +172,19 @@ def test_processes_that_are_gone_at_once_have_the_right_stack_or_none(victim, tm
 
 
 @takes_stacks
+def test_while_mappings_change_stacks_are_right_or_missing(victim, tmp_path):
+    run = record(victim("call_chain", flags=PLAIN), "remapping", tmp_path, stacks=True)
+    found = [seen for seen in run.files if Path(seen.path).parent == tmp_path]
+    assert len(found) == 400
+    taken = {seen.stack for seen in found} - {NO_STACK}
+    assert {tuple(started(functions(run, table(run).stacks[number]))) for number in taken} == {
+        ("open", "by_remapping", *CHAIN)
+    }
+    assert sum(seen.stack != NO_STACK for seen in found) + sum(table(run).missing.values()) >= 400
+    assert run.gaps == ()
+
+
+@takes_stacks
 def test_a_deep_stack_of_python_is_cut_at_a_bound(victim):
     code = "def deep(n): return deep(n - 1) if n else list(map(open, ['/etc/passwd']))\ndeep(30)"
     run = record("/usr/bin/python3", "-c", code, stacks=True)

@@ -103,6 +103,36 @@ PLAIN static void by_children(const char *folder)
 	after++;
 }
 
+/* Maps code and gives it back, as long as `after` is 0. */
+PLAIN static void *remap(void *program)
+{
+	int file = open(program, O_RDONLY | O_CLOEXEC);
+
+	while (!after) {
+		void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+
+		if (memory == MAP_FAILED || munmap(memory, 1 << 20))
+			abort();
+	}
+	return NULL;
+}
+
+/* Names that are new while another thread changes what is mapped. */
+PLAIN static void by_remapping(const char *folder)
+{
+	char name[4200];
+	pthread_t id;
+
+	if (pthread_create(&id, NULL, remap, (void *)"/proc/self/exe"))
+		abort();
+	for (int i = 0; i < 400; i++) {
+		snprintf(name, sizeof(name), "%s/%d", folder, i);
+		open(name, O_RDONLY);
+	}
+	after++;
+	pthread_join(id, NULL);
+}
+
 PLAIN static void inner(const char *kind, const char *name)
 {
 	static const struct {
@@ -111,6 +141,7 @@ PLAIN static void inner(const char *kind, const char *name)
 	} acts[] = {
 		{"write", by_write}, {"fopen", by_fopen}, {"signal", by_signal}, {"thread", by_thread},
 		{"jit", by_jit}, {"nonsense", by_nonsense}, {"children", by_children},
+		{"remapping", by_remapping},
 	};
 
 	for (unsigned i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
