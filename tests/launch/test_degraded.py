@@ -26,7 +26,7 @@ USED = re.findall(
     """
     capset chdir clone3 close_range fchdir fsconfig fsmount fsopen getcwd keyctl landlock_add_rule
     landlock_create_ruleset landlock_restrict_self memfd_create mkdirat mknodat mount_setattr move_mount
-    open_tree openat2 pidfd_open pidfd_send_signal pipe2 pivot_root prlimit64 ptrace recvfrom seccomp sendto
+    open_tree openat2 personality pidfd_open pidfd_send_signal pipe2 pivot_root prlimit64 ptrace recvfrom seccomp sendto
     sethostname setns setresgid setresuid setsid setsockopt signalfd4 socket socketpair statx symlinkat umount2
     unshare fstatfs
     """,

@@ -29,6 +29,7 @@ ORDINARY = ("poll", "recvmsg", "wait4", "dup2", "uname", "rt_sigprocmask", "exec
 """Of the calls that every program needs, those that Python can do without while it starts harden-exec."""
 WITHOUT_EFFECT = {
     "chdir": "it is in / already",
+    "personality": "it is that of a plain process",
     "pidfd_send_signal": "0 is what it asks whether a process is there",
     "setgroups": "the caller has no groups",
     "PR_SET_KEEPCAPS": "the ids stay, and the capabilities with them",

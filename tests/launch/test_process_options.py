@@ -208,3 +208,31 @@ def test_groups_that_cannot_be_set_stop_the_start():
     ended = harden_run(with_("echo ran", groups=(5,)), refuse_after=(116,), errno=1)
     assert (ended.returncode, ended.stdout) == (125, "")
     assert "setgroups: EPERM" in ended.stderr
+
+
+ODD_PERSONALITY = """
+import ctypes, errno, sys
+from harden.kernel.probe import probe
+from harden.launch.plan import plan
+from harden.launch.spawn import exec_plan
+from tests.outer_filter import refuse
+from tests.sandboxes import shell
+libc = ctypes.CDLL(None)
+assert libc.personality(0x0040000 | 0x0200000) == 0  # ADDR_NO_RANDOMIZE, ADDR_COMPAT_LAYOUT
+planned = plan(shell("cat /proc/self/personality"), probe())
+refuse([135] if sys.argv[1] == "lie" else [], 0)
+exec_plan(planned)
+"""
+
+
+@pytest.mark.requires("x86_64")
+@pytest.mark.parametrize("uid", USERS)
+def test_what_a_caller_switched_off_for_itself_is_on_for_the_program(uid):
+    """By setarch -R, or in a debugger: without a random layout of memory a program is easier to take over."""
+    started = python(ODD_PERSONALITY, "", uid=uid)
+    assert (started.stdout, started.stderr) == ("00000000\n", "")
+    twin = python("print(open('/proc/self/personality').read())", prefix=("setarch", "x86_64", "-R"))
+    assert twin.stdout.startswith("00040000")
+    fooled = python(ODD_PERSONALITY, "lie", uid=uid)
+    assert (fooled.returncode, fooled.stdout) == (125, "")
+    assert "harden: personality: /proc/self/personality says that it is not" in fooled.stderr

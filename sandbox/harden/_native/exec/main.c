@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 
 static const char *const HINT = "start programs with `harden run`; it starts harden-exec and writes its plan";
@@ -52,6 +53,22 @@ static void refuse_folders(void)
 		if (is_folder(fd))
 			refuse_with("a standard stream", "it is a folder of the host, and a way out of the sandbox",
 				    "give it a file or /dev/null; --bind shows a folder");
+}
+
+/* What a caller has switched off for itself, such as the random layout of memory (setarch -R, debuggers), goes to every
+ * process after it: personality(2). */
+static void reset_personality(void)
+{
+	char shown[16] = "";
+	int fd;
+
+	if (personality(PER_LINUX) < 0)
+		refuse_with("personality", errno_name(errno), "run harden without the filter that hides this call");
+	fd = open("/proc/self/personality", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, shown, sizeof(shown) - 1) <= 0 || strcspn(shown, "\n") != strspn(shown, "0"))
+		refuse_with("personality", "/proc/self/personality says that it is not that of a plain process",
+			    "run harden without setarch, and with /proc");
+	close(fd);
 }
 
 static int plan_fd(int argc, char **argv)
@@ -138,6 +155,7 @@ int main(int argc, char **argv)
 	load_plan(plan_fd(argc, argv));
 	allocate();
 	close_on_exec();
+	reset_personality();
 	if (run.plan.header.mode == MODE_ENTER)
 		enter();
 	supervise();
