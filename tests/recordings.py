@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from harden import shipped
@@ -38,9 +37,6 @@ from harden.model.syscall_argument import ARGUMENT_ROWS
 from harden.model.workload import Workload
 
 PROGRAM = "/usr/bin/app"
-
-settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("shared")
 
 
 def baseline() -> Baseline:

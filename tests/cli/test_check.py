@@ -265,7 +265,11 @@ def broken(data: st.DataObject, good: bytes) -> bytes:
     return good[:start] + noise + good[start + data.draw(st.integers(0, 40)) :]
 
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 GOOD_POLICY = (
     POLICY + 'extends = "strict"\n[checks]\nptrace = "low"\n[demand]\nmin_runs = 2\nmost.syscalls = 3\n'
     '[demand.forbidden_files]\n"/etc/**" = "write"\n[[scope]]\nprofiles = ["app"]\ndemand.verified = true\n'
