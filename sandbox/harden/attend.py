@@ -52,9 +52,9 @@ class _Inside(TypedDict):
     output: OutputWatch | None
 
 
-def program_streams(attendance: Attendance, stack: ExitStack) -> OutputWatch | None:
+def program_streams(attendance: Attendance, stack: ExitStack, tell: Callable[[str], None]) -> OutputWatch | None:
     """Streams of the program's own, where its readiness is a text or its perturbation asks for them; None where it
-    shares harden's. Joined when `stack` is left.
+    shares harden's. Settled when `stack` is left.
     """
     readiness, perturbation = attendance.readiness, attendance.perturbation
     text = readiness.text if readiness else None
@@ -62,7 +62,7 @@ def program_streams(attendance: Attendance, stack: ExitStack) -> OutputWatch | N
     if text is None and not piped and not terminal:
         return None
     streams = OutputWatch(text, sys.stdout.buffer, piped=piped, terminal=terminal)
-    stack.callback(streams.join)
+    stack.callback(streams.settle, tell)
     return streams
 
 

@@ -277,7 +277,7 @@ def _program(
     workload: Workload, command: Sequence[str], environment: Mapping[str, str], rootfs: bytes | None
 ) -> tuple[bytes, tuple[bytes, ...]]:
     if not command:
-        if any(MASK in argument for argument in workload.argv):
+        if any(MASK in word for word in (workload.program, *workload.argv)):
             raise UsageError(
                 f"the stored arguments of {workload.program} hold secrets that were masked when it was recorded",
                 hint="give the whole command: harden run -p PROFILE -- CMD ARGS...",
@@ -293,7 +293,9 @@ def _program(
 
 def _environment(workload: Workload, caller: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """The variables the program had when it was recorded: stored values first, then the caller's, then `given`."""
-    stored = {name: os.fsdecode(from_text(value)) for name, value in workload.environment_values.items()}
+    values = workload.environment_values.items()
+    stored = {os.fsdecode(from_text(name)): os.fsdecode(from_text(value)) for name, value in values}
     kept = {name: value for name, value in stored.items() if MASK not in value}
-    inherited = {name: caller[name] for name in (*workload.environment, *stored) if name in caller}
+    names = (os.fsdecode(from_text(name)) for name in workload.environment)
+    inherited = {name: caller[name] for name in (*names, *stored) if name in caller}
     return {**inherited, **kept, **given}

@@ -82,7 +82,7 @@ def start_before(
     with ExitStack() as stack:
         output = OutputWatch(ready.text, sys.stdout.buffer) if ready and ready.text is not None else None
         if output:
-            stack.callback(output.join)
+            stack.callback(output.settle, tell)
         start = _Start(sandbox, output.writer if output else None)
         if output:
             output.close_writer()

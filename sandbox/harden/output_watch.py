@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
+
+from harden.errors import KernelError
 
 __all__ = ["OutputWatch"]
 
@@ -19,6 +22,7 @@ class OutputWatch:
     def __init__(self, text: str | None, target: BinaryIO, *, piped: bool = False, terminal: bool = False) -> None:
         self._wanted = text.encode() if text is not None else None
         self._target = target
+        self._problem: OSError | None = None
         self.found = threading.Event()
         self.stdin: int | None = None
         if terminal:
@@ -35,13 +39,28 @@ class OutputWatch:
     def _copy(self) -> None:
         tail = b""
         while data := self._read():
-            self._target.write(data)
-            self._target.flush()
+            if not self._passed_on(data):
+                break
             if self._wanted is not None:
                 tail = (tail + data)[-(len(self._wanted) + len(data)) :]
                 if self._wanted in tail:
                     self.found.set()
         os.close(self._reader)
+
+    def _passed_on(self, data: bytes) -> bool:
+        """False when nobody reads on: then the program has to notice as if it had written there itself (pipe(7)).
+
+        On a full disk it is read on: it would wait for ever, and what it is waited for may still come.
+        """
+        if self._problem is None:
+            try:
+                self._target.write(data)
+                self._target.flush()
+            except BrokenPipeError:
+                return False
+            except OSError as error:
+                self._problem = error
+        return True
 
     def _read(self) -> bytes:
         try:
@@ -58,7 +77,18 @@ class OutputWatch:
             os.close(descriptor)
         self.writer, self.stdin = -1, None
 
-    def join(self) -> None:
-        """Wait until every other writer is gone and everything is copied."""
+    def settle(self, tell: Callable[[str], None]) -> None:
+        """Wait until every other writer is gone and everything is copied, and tell what could not be."""
+        self._join()
+        if self._problem:
+            tell(f"what the program wrote could not be passed on: {self._problem.strerror}")
+
+    def settle_whole(self) -> None:
+        """The same, where it is compared: KernelError when some of it is missing."""
+        self._join()
+        if self._problem:
+            raise KernelError("write of what the program wrote", self._problem.errno or 0, hint="make room in $TMPDIR")
+
+    def _join(self) -> None:
         self.close_writer()
         self._thread.join()

@@ -192,7 +192,7 @@ def _run(
     with ExitStack() as stack:
         shown = stack.enter_context(resolver_without_server(request.perturbation))
         spec = msgspec.structs.replace(spec, binds=(*spec.binds, *shown))
-        output = program_streams(attendance, stack)
+        output = program_streams(attendance, stack, tell)
         begun = begin(
             request.backend,
             spec,
@@ -250,9 +250,9 @@ def _workload(request: TraceRequest, spec: SandboxSpec) -> Workload:
         build_id=build_id(content),
         argv=tuple(to_text(argument) for argument in spec.argv),
         cwd=to_text(spec.cwd),
-        environment=tuple(sorted(request.environment)),
+        environment=tuple(to_text(os.fsencode(name)) for name in sorted(request.environment)),
         environment_values={
-            name: to_text(os.fsencode(request.environment[name]))
+            to_text(os.fsencode(name)): to_text(os.fsencode(request.environment[name]))
             for name in sorted(request.environment)
             if name in request.stored_values
         },

@@ -14,7 +14,7 @@ from harden.errors import UsageError
 from harden.kernel.device import device_rule, disk_of
 from harden.model.isolation import Isolation, OverlayMount, TmpfsMount
 from harden.model.limit import DeviceRule, IoLimit, Limits, Rlimit
-from harden.model.path_text import from_text, to_text
+from harden.model.path_text import MASK, from_text, to_text
 from harden.model.sandbox import Bind
 from harden.model.stored_isolation import (
     NO_ISOLATION,
@@ -85,8 +85,18 @@ def stored(isolation: Isolation, hostname: str | None) -> StoredIsolation:
     return NO_ISOLATION if kept == NO_ISOLATION else kept
 
 
+def _known(option: str, text: str) -> bytes:
+    """The path that was stored; UsageError when it was masked, because another one is not what was asked for."""
+    if MASK in text:
+        raise UsageError(
+            f"the stored option {option} {text} was masked when it was recorded",
+            hint="remove it from the profile, and give it again",
+        )
+    return from_text(text)
+
+
 def _disk(each: StoredDisk) -> IoLimit:
-    path = from_text(each.path)
+    path = _known("--io", each.path)
     major, minor = disk_of("the stored option --io", os.fsdecode(path))
     return IoLimit(
         major=major, minor=minor, rbps=each.rbps, wbps=each.wbps, riops=each.riops, wiops=each.wiops, path=path
@@ -109,14 +119,14 @@ def _check_place(option: str, path: bytes) -> None:
 
 
 def _device(each: StoredDevice) -> DeviceRule:
-    path = from_text(each.path)
+    path = _known("--device", each.path)
     _check_place("--device", path)
     return device_rule("the stored option --device", os.fsdecode(path), each.access)
 
 
 def restored(kept: StoredIsolation) -> Isolation:
     """`kept` for a sandbox of this host; UsageError for a device, a disk or a root that it does not have."""
-    rootfs = from_text(kept.rootfs) or None
+    rootfs = _known("--rootfs", kept.rootfs) or None
     if rootfs is not None:
         _check_place("--rootfs", rootfs)
         if not os.path.isdir(rootfs):
@@ -139,9 +149,10 @@ def restored(kept: StoredIsolation) -> Isolation:
         ),
         rlimits=tuple(map(_rlimit, kept.rlimits)),
         groups=kept.groups,
-        tmpfs=tuple(TmpfsMount(target=from_text(each.target), size=each.size) for each in kept.tmpfs),
+        tmpfs=tuple(TmpfsMount(target=_known("--tmpfs", each.target), size=each.size) for each in kept.tmpfs),
         overlays=tuple(
-            OverlayMount(lower=from_text(each.lower), target=from_text(each.target)) for each in kept.overlays
+            OverlayMount(lower=_known("--overlay", each.lower), target=_known("--overlay", each.target))
+            for each in kept.overlays
         ),
         rootfs=rootfs,
     )
@@ -157,7 +168,8 @@ def stored_binds(binds: Iterable[Bind]) -> tuple[StoredBind, ...]:
 def restored_binds(binds: Iterable[StoredBind]) -> tuple[Bind, ...]:
     """And the other way round."""
     return tuple(
-        Bind(source=from_text(bind.source), target=from_text(bind.target), writable=bind.writable) for bind in binds
+        Bind(source=_known("--bind", bind.source), target=_known("--bind", bind.target), writable=bind.writable)
+        for bind in binds
     )
 
 

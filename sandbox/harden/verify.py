@@ -162,7 +162,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
     ) -> tuple[_Ending, Observations | None]:
         """Recorded, unless all that the program prints is to go to `printed`."""
         with ExitStack() as stack:
-            output = self._watch(stack, printed)
+            output = self._watch(stack, printed, tell)
             writer = output.writer if output else sys.stderr.fileno()
             sandbox = stack.enter_context(start(prepared.plan, stdout=writer, stderr=writer))
             if output:
@@ -182,12 +182,12 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
             log, unlogged = watch.stop()
             return msgspec.structs.replace(ending, log=log, unlogged=unlogged), recorder.stop()
 
-    def _watch(self, stack: ExitStack, printed: BinaryIO | None) -> OutputWatch | None:
+    def _watch(self, stack: ExitStack, printed: BinaryIO | None, tell: Callable[[str], None]) -> OutputWatch | None:
         text = self.scenario.ready.text if self.scenario and self.scenario.ready else None
         if text is None and printed is None:
             return None
         streams = OutputWatch(text, sys.stderr.buffer if printed is None else printed)
-        stack.callback(streams.join)
+        stack.callback(*((streams.settle, tell) if printed is None else (streams.settle_whole,)))
         return streams
 
     def _attend(

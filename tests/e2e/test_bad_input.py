@@ -27,6 +27,21 @@ def traced(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_names_of_variables_can_be_any_bytes(tmp_path: Path) -> None:
+    script = "import os; print(sorted(os.environb.items())[-1:])"
+    odd = {**{os.fsencode(name): os.fsencode(value) for name, value in environment().items()}, b"z\xff\n": b"\xfe"}
+    for command in (["trace", "--name", "odd", "--", "/usr/bin/python3", "-c", script], ["run"]):
+        done = subprocess.run([HARDEN, *command], cwd=tmp_path, env=odd, capture_output=True, text=True, check=True)
+        assert done.stdout == "[(b'z\\xff\\n', b'\\xfe')]\n"
+
+
+def test_a_masked_place_is_kept_masked_and_not_mounted(tmp_path: Path) -> None:
+    harden("trace", "--name", "app", "--tmpfs", "/scratch", "--redact", "cratc", "--", "/bin/true", cwd=tmp_path)
+    assert "cratc" not in (tmp_path / "app.profile.toml").read_text()
+    refused = harden("run", cwd=tmp_path, check=False).stderr
+    assert "the stored option --tmpfs /s[masked]h was masked when it was recorded" in refused
+
+
 def test_program_not_found_is_127(tmp_path: Path) -> None:
     done = harden("trace", "--", "no-such-program-here", cwd=tmp_path, check=False)
     assert done.returncode == 127

@@ -13,7 +13,7 @@ from harden.kernel.account import MOST_ID
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.sandbox import Bind
-from harden.model.scenario import Ready
+from harden.model.scenario import LONGEST_S, Ready
 
 __all__ = [
     "parse_bind",
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 _ALL: Final = "ALL"
-_LONGEST_S: Final = 10 * 365 * 86400.0
 
 
 def parse_bind(text: str) -> Bind:
@@ -84,7 +83,7 @@ def parse_ready(text: str | None) -> Ready | None:
     """A number is a TCP port, what starts with / a path, all else a text of the output; no limit to the wait."""
     if text is None:
         return None
-    within_s = _LONGEST_S
+    within_s = LONGEST_S
     try:
         if text.isdecimal() and text.isascii():
             return Ready(port=int(text), within_s=within_s)
@@ -109,8 +108,8 @@ def parse_redactions(patterns: Iterable[str]) -> tuple[str, ...]:
 
 def parse_timeout(seconds: float | None) -> float | None:
     """Seconds to wait; UsageError for what is no amount of time."""
-    if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_S):
-        raise UsageError(f"--timeout {seconds}: must be more than 0 and at most {_LONGEST_S:.0f} seconds")
+    if seconds is not None and not (math.isfinite(seconds) and 0 < seconds <= LONGEST_S):
+        raise UsageError(f"--timeout {seconds}: must be more than 0 and at most {LONGEST_S:.0f} seconds")
     return seconds
 
 

@@ -162,7 +162,8 @@ def command(
         output.note(text)
     # A report is of one run: a plan that is started without Python would make none.
     if enforced is None and report_file is None:
-        variables = {*ready.profile.workload.environment, *ready.profile.workload.environment_values}
+        workload = ready.profile.workload
+        variables = {os.fsdecode(from_text(name)) for name in (*workload.environment, *workload.environment_values)}
         variables |= {item.partition("=")[0] for item in environment}
         notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)
         keep(ready.plan, run_header(ready.plan), lookups, notes=notes, variables=variables, argv=sys.argv[1:])

@@ -10,6 +10,7 @@ from harden.generate.limit_rule import limit_notes, limit_rules
 from harden.generate.limits import call_notes, capability_notes, file_notes, unseen_notes
 from harden.generate.network_rule import network_rules
 from harden.generate.path_rule import PathNames, file_rules
+from harden.generate.recorded_call import check_calls
 from harden.generate.syscall_rule import architectures, argument_rules, foreign_arch_notes, syscall_rules
 from harden.generate.workload import workload_notes, workload_of
 from harden.model.baseline import Baseline, Families
@@ -27,11 +28,12 @@ def generate_profile(
     """The least that the recorded runs need, and the baseline, each rule with its origin.
 
     The workload is the one that most runs share (`workload.chosen_run`). `families` adds the siblings of observed
-    calls. Raises DocumentError for a recording without runs.
+    calls. Raises DocumentError for a recording without runs, and for one with calls that do not exist.
     """
     if not recording.runs:
         raise DocumentError(name, "the recording holds no run", hint="record one with harden trace")
     runs = Recording.of(recording.runs).runs
+    check_calls(runs)
     names = PathNames(runs)
     syscalls = syscall_rules(runs, baseline, families)
     arguments, notes = argument_rules(runs, syscalls, baseline)

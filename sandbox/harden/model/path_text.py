@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["UNNAMED_FILE", "from_text", "to_text"]
+__all__ = ["MASK", "UNNAMED_FILE", "check_absolute", "from_text", "to_text"]
+
+MASK: Final = "[masked]"
+"""What stands in text where a secret was: a path with it is not known any more."""
 
 UNNAMED_FILE: Final = b"#0"
 """The name under which a file that was made without one (open(2), O_TMPFILE) is recorded in its folder.
@@ -45,6 +48,17 @@ def from_text(text: str) -> bytes:
         out.append(int(match[1], 16))
         position = match.end()
     return bytes(out + _plain(text[position:]))
+
+
+def check_absolute(name: str, text: str) -> None:
+    """ValueError, which says that it is about `name`, unless `text` is an absolute path that leads upwards nowhere, or
+    was masked.
+    """
+    path = from_text(text)
+    if MASK in text and b"\0" not in path:
+        return
+    if not path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
+        raise ValueError(f"{name} {text!r} is no absolute path")
 
 
 def _plain(text: str) -> bytes:

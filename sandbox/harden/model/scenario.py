@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import enum
+import math
 import signal
 from typing import Final, Literal
 
 import msgspec
 
-__all__ = ["SCENARIO_FORMAT", "Perturbation", "Ready", "Scenario", "Step", "Stop", "signal_number"]
+__all__ = ["LONGEST_S", "SCENARIO_FORMAT", "Perturbation", "Ready", "Scenario", "Step", "Stop", "signal_number"]
 
 SCENARIO_FORMAT: Final = "harden-scenario/1"
+LONGEST_S: Final = 10 * 365 * 86400.0
+"""More seconds than anybody waits, and fewer than the calls that wait can take."""
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= LONGEST_S):
+        raise ValueError(f"{name} {seconds:g} is not 0 to {LONGEST_S:.0f} seconds")
+
+
+def _check_words(name: str, words: tuple[str, ...]) -> None:
+    if any("\0" in word for word in words):
+        raise ValueError(f"{name} has a NUL in it, which ends every text that is given to a program")
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,6 +45,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("ready takes exactly one of port, path, text, seconds")
         if self.port is not None and not 0 < self.port < 65536:
             raise ValueError(f"ready.port {self.port} is no TCP port")
+        if "" in (self.path, self.text):
+            raise ValueError("ready.path or ready.text is empty, which says nothing of the program")
+        _check_words("ready.path", (self.path or "",))
+        _check_seconds("ready.seconds", self.seconds)
+        _check_seconds("ready.within_s", self.within_s)
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +61,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         signal_number(self.signal)
+        _check_seconds("stop.within_s", self.within_s)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +81,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("a step takes exactly one of run, signal, idle_s, stop")
         if self.run == ():
             raise ValueError("a step's run needs at least a program")
+        _check_words("a step's run", self.run or ())
+        _check_seconds("within_s", self.within_s)
+        _check_seconds("idle_s", self.idle_s)
         if self.signal is not None:
             signal_number(self.signal)
 
@@ -105,6 +127,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Beside the run that the steps describe, one more for each of these. It happens before the step that stops the
     program, unless it says otherwise; commands that fail in it do not end the run, and the program's status in it is
     not that of harden trace."""
+
+    def __post_init__(self) -> None:
+        _check_words("command", self.command)
 
 
 def signal_number(name: str) -> int:

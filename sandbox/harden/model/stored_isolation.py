@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from harden.model.limit import RLIMIT_NAMES
-from harden.model.path_text import from_text
+from harden.model.path_text import check_absolute, from_text
 
 __all__ = [
     "NO_ISOLATION",
@@ -31,12 +31,6 @@ _MOST_CPUS: Final = 8192
 _CPUSET: Final = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", re.ASCII)
 
 
-def _check_path(name: str, text: str) -> None:
-    path = from_text(text)
-    if not path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
-        raise ValueError(f"{name} {text!r} is no absolute path")
-
-
 def _check_number(name: str, number: float | None, least: float, most: float = float("inf")) -> None:
     if number is not None and not least <= number <= most:
         raise ValueError(f"{name} {number} is not {least} to {most}")
@@ -49,7 +43,7 @@ class StoredTmpfs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     size: int | None = None
 
     def __post_init__(self) -> None:
-        _check_path("tmpfs", self.target)
+        check_absolute("tmpfs", self.target)
         _check_number("the size of a tmpfs", self.size, 1)
 
 
@@ -60,8 +54,8 @@ class StoredOverlay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     target: str
 
     def __post_init__(self) -> None:
-        _check_path("overlay", self.lower)
-        _check_path("overlay", self.target)
+        check_absolute("overlay", self.lower)
+        check_absolute("overlay", self.target)
 
 
 class StoredDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,7 +65,7 @@ class StoredDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     access: str
 
     def __post_init__(self) -> None:
-        _check_path("device", self.path)
+        check_absolute("device", self.path)
         if not self.access or set(self.access) - set("rwm") or len(set(self.access)) != len(self.access):
             raise ValueError(f"access {self.access!r} is not made of r, w and m")
 
@@ -86,7 +80,7 @@ class StoredDisk(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     wiops: int | None = None
 
     def __post_init__(self) -> None:
-        _check_path("io", self.path)
+        check_absolute("io", self.path)
         rates = (self.rbps, self.wbps, self.riops, self.wiops)
         if all(rate is None for rate in rates):
             raise ValueError(f"io {self.path!r} has no limit")
@@ -138,7 +132,7 @@ class StoredIsolation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if len(self.hostname.encode(errors="replace")) > _LONGEST_HOST_NAME or "\0" in self.hostname:
             raise ValueError(f"hostname {self.hostname!r} is longer than {_LONGEST_HOST_NAME} bytes or has a NUL in it")
         if self.rootfs:
-            _check_path("rootfs", self.rootfs)
+            check_absolute("rootfs", self.rootfs)
             if not from_text(self.rootfs).strip(b"/"):
                 raise ValueError("rootfs is the host's own root")
         for group in self.groups:

@@ -6,13 +6,13 @@ from typing import Final
 
 import msgspec
 
+from harden.model.path_text import MASK, check_absolute, from_text
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 from harden.model.stored_isolation import NO_ISOLATION, StoredIsolation
 
 __all__ = ["MASK", "StoredBind", "Workload"]
 
-MASK: Final = "[masked]"
-"""What stands in arguments and values where a secret was."""
+_MOST_ID: Final = 65535
 
 
 class StoredBind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
@@ -21,6 +21,10 @@ class StoredBind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     source: str
     target: str
     writable: bool = False
+
+    def __post_init__(self) -> None:
+        check_absolute("bind", self.source)
+        check_absolute("bind", self.target)
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,3 +59,19 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     isolation: StoredIsolation = NO_ISOLATION
     scenario: str = ""
     """Path text of the scenario file that drove it, as given."""
+
+    def __post_init__(self) -> None:
+        check_absolute("program", self.program)
+        check_absolute("cwd", self.cwd)
+        if not self.argv:
+            raise ValueError("argv is empty")
+        for name in (*self.environment, *self.environment_values):
+            if not name or "=" in name:
+                raise ValueError(f"a variable is named {name!r}")
+        words = (*self.argv, *self.environment, *self.environment_values, *self.environment_values.values())
+        for word in (*words, self.user, self.scenario):
+            if b"\0" in from_text(word):
+                raise ValueError(f"NUL in {word!r}: it ends every text that is given to a program")
+        for number in (self.uid, self.gid):
+            if number is not None and not 0 <= number <= _MOST_ID:
+                raise ValueError(f"ids inside a sandbox go from 0 to {_MOST_ID}, not {number}")
