@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from harden.model.path_text import from_text
 from harden.model.profile import Profile
 from harden.model.sandbox import NetworkMode
 from harden.render.ability import has_files, has_network
@@ -19,9 +20,10 @@ from harden.render.seccomp_bpf import render_bpf
 from harden.render.shell_text import Line, Verbatim, script
 from harden.render.widening_text import summarize
 
-__all__ = ["FILTER_LIMITS", "LIMITS", "render_bubblewrap", "render_bubblewrap_filter"]
+__all__ = ["FILTER_LIMITS", "ISOLATION", "LIMITS", "render_bubblewrap", "render_bubblewrap_filter"]
 
 FILTER_LIMITS: Final = BPF_LIMITS
+ISOLATION: Final = frozenset({"hostname", "tmpfs"})
 _FILTER: Final = ".bwrap.bpf"
 
 LIMITS: Final = (
@@ -57,13 +59,27 @@ def _redirection(filter_name: str) -> Verbatim:
     return Verbatim(f'{_DESCRIPTOR}<"$(dirname -- "$0")/{filter_name}"'.encode("ascii"))
 
 
+def _mounts(profile: Profile, view: HostView) -> Iterator[Line]:
+    """Outer places first: what is mounted on one later covers what was there."""
+    lines: dict[bytes, Line] = {
+        mount.target: (b"--bind-try" if mount.writable else b"--ro-bind-try", mount.source, mount.target)
+        for mount in view.mounts
+    }
+    for empty in profile.workload.isolation.tmpfs:
+        target = from_text(empty.target)
+        size = () if empty.size is None else (b"--size", b"%d" % empty.size)
+        lines[target] = (b"--perms", b"1777", *size, b"--tmpfs", target)
+    for target in sorted(lines, key=lambda path: path.split(b"/")):
+        yield lines[target]
+
+
 def _lines(profile: Profile, view: HostView, command: Command) -> Iterator[Line]:
     workload = profile.workload
     yield (b"bwrap",)
     yield (b"--unshare-all", b"--unshare-user", b"--disable-userns", b"--die-with-parent", b"--new-session")
     if workload.network is NetworkMode.HOST:
         yield (b"--share-net",)
-    yield b"--hostname", b"harden"
+    yield b"--hostname", (workload.isolation.hostname or "harden").encode()
     if workload.uid is not None:
         yield b"--uid", str(workload.uid).encode()
     if workload.gid is not None:
@@ -75,8 +91,7 @@ def _lines(profile: Profile, view: HostView, command: Command) -> Iterator[Line]
         yield b"--tmpfs", folder
     yield b"--proc", b"/proc"
     yield b"--dev", b"/dev"
-    for mount in view.mounts:
-        yield b"--bind-try" if mount.writable else b"--ro-bind-try", mount.source, mount.target
+    yield from _mounts(profile, view)
     for folder in view.folders:
         yield b"--dir", folder
     yield (b"--clearenv",)

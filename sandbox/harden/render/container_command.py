@@ -17,6 +17,7 @@ from harden.model.resource_limit import LimitName
 from harden.model.sandbox import NetworkMode
 from harden.render.ability import has_arguments, has_files, has_inet
 from harden.render.apparmor import apparmor_label
+from harden.render.asked_limits import UNLIMITED, limits_of, memory_and_swap, rlimits_of
 from harden.render.command import Command, command_of
 from harden.render.host_view import PRIVATE_FOLDERS
 from harden.render.plain_name import file_name, plain_name
@@ -24,7 +25,11 @@ from harden.render.rendered import Limit, Rendered
 from harden.render.sandbox_paths import sandbox_paths
 from harden.render.shell_text import Line, Verbatim, script
 
-__all__ = ["LIMITS", "render_docker", "render_podman"]
+__all__ = ["ISOLATION", "LIMITS", "render_docker", "render_podman"]
+
+ISOLATION: Final = frozenset(
+    {"cpus", "cpuset", "devices", "groups", "hostname", "memory", "pids", "rlimits", "swap", "tmpfs"}
+)
 
 LIMITS: Final = (
     Limit("file rights: the AppArmor profile has them, and has to be loaded (apparmor_parser -r)", has_files),
@@ -83,9 +88,14 @@ def _options(
     for capability in sorted(profile.rights.all_capabilities()):
         yield (b"--cap-add=" + capability.name.removeprefix("CAP_").encode(),)
     yield (b"--read-only",)
+    empty = {from_text(mount.target): mount.size for mount in workload.isolation.tmpfs}
     for folder in PRIVATE_FOLDERS:
-        yield (b"--tmpfs=" + folder,)
-    for folder in sorted(_volumes(profile, warnings)):
+        if folder not in empty:
+            yield (b"--tmpfs=" + folder,)
+    for folder, size in empty.items():
+        sized = () if size is None else (b"tmpfs-size=%d" % size,)
+        yield from _mount((b"type=tmpfs", b"target=" + folder, *sized), folder, warnings)
+    for folder in sorted(_volumes(profile, tuple(empty), warnings)):
         yield from _mount((b"type=volume", b"target=" + folder), folder, warnings)
     for bind in workload.binds:
         source, target = from_text(bind.source), from_text(bind.target)
@@ -93,9 +103,10 @@ def _options(
         yield from _mount(fields if bind.writable else (*fields, b"readonly"), target, warnings)
     if workload.network is NetworkMode.NONE and not has_inet(profile):
         yield (b"--network=none",)
-    yield b"--ipc=private", b"--cgroupns=private", b"--ulimit=core=0:0"
-    for limit, most in profile.limits().items():
+    yield b"--ipc=private", b"--cgroupns=private"
+    for limit, most in limits_of(profile).items():
         yield (_LIMIT_OPTIONS[limit].format(most).encode(),)
+    yield from _asked(profile, warnings)
     if workload.uid is not None:
         yield (f"--user={workload.uid}:{workload.gid if workload.gid is not None else workload.uid}".encode(),)
     yield (b"--workdir=" + command.cwd,)
@@ -104,12 +115,42 @@ def _options(
     yield (b"--entrypoint=" + command.program,)
 
 
+def _asked(profile: Profile, warnings: list[str]) -> Iterator[Line]:
+    """What `trace` was given, beside mounts and the limits that profiles have too."""
+    isolation = profile.workload.isolation
+    for name, soft, hard in rlimits_of(profile):
+        if name == "as":
+            warnings.append("--rlimit as: left out, no engine takes it")
+        else:
+            most = ":".join("-1" if value == UNLIMITED else str(value) for value in (soft, hard))
+            yield (f"--ulimit={name}={most}".encode(),)
+    both = memory_and_swap(profile)
+    if both is not None:
+        yield (b"--memory-swap=%d" % both,)
+    elif isolation.swap is not None:
+        warnings.append(f"--swap {isolation.swap}: left out, an engine limits it with memory only")
+    if isolation.cpus is not None:
+        yield (f"--cpus={isolation.cpus:g}".encode(),)
+    if isolation.cpuset:
+        yield (b"--cpuset-cpus=" + isolation.cpuset.encode(),)
+    if isolation.hostname:
+        yield (b"--hostname=" + isolation.hostname.encode(),)
+    for group in isolation.groups:
+        yield (b"--group-add=%d" % group,)
+    for device in isolation.devices:
+        path = from_text(device.path)
+        if b":" in path or not _is_utf8(path):
+            warnings.append(
+                f"--device {device.path}: left out, an engine takes names in UTF-8 and without a colon only"
+            )
+        else:
+            yield (b"--device=" + b":".join((path, path, device.access.encode())),)
+
+
 def _mount(fields: tuple[bytes, ...], target: bytes, warnings: list[str]) -> Iterator[Line]:
     """`--mount` takes one CSV record; the engines hand it on as JSON, which holds UTF-8 only."""
     joined = b"".join(fields)
-    try:
-        joined.decode("utf-8")
-    except UnicodeDecodeError:
+    if not _is_utf8(joined):
         warnings.append(f"{to_text(target)}: left out, an engine takes names in UTF-8 only")
         return
     if b"\r" in joined or b"\n" in joined:
@@ -118,13 +159,21 @@ def _mount(fields: tuple[bytes, ...], target: bytes, warnings: list[str]) -> Ite
     yield (b"--mount=" + b",".join(map(_field, fields)),)
 
 
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _field(field: bytes) -> bytes:
     return b'"' + field.replace(b'"', b'""') + b'"' if b"," in field or b'"' in field else field
 
 
-def _volumes(profile: Profile, warnings: list[str]) -> set[bytes]:
+def _volumes(profile: Profile, mounted: tuple[bytes, ...], warnings: list[str]) -> set[bytes]:
     """A volume is a folder: for a file it is the folder that holds it, unless others' files are there too."""
-    paths = sandbox_paths(profile)
+    paths = sandbox_paths(profile, mounted)
     files = {
         pattern.path
         for pattern, operations in profile.rights.all_files()

@@ -43,6 +43,8 @@ class Renderer(msgspec.Struct, frozen=True):
 
     limits: tuple[Limit, ...]
     render: Callable[[Profile, Options], Rendered]
+    isolation: frozenset[str] = frozenset()
+    """The fields of `[workload.isolation]` that it writes, or says itself why not."""
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
         renderer = self.load()
         rendered = renderer.render(profile, options)
         limits = tuple(f"cannot express: {limit.text}" for limit in renderer.limits if limit.applies(profile))
-        given = isolation_options(profile.workload.isolation)
+        given = isolation_options(profile.workload.isolation, without=renderer.isolation)
         if given:
             notes += (f"left out, give the consumer's own: {' '.join(given)}",)
         return msgspec.structs.replace(rendered, warnings=(*limits, *notes, *rendered.warnings))
@@ -134,16 +136,16 @@ def _landlock_toml() -> Renderer:
 
 
 def _systemd() -> Renderer:
-    from harden.render.systemd import LIMITS, render_systemd
+    from harden.render.systemd import ISOLATION, LIMITS, render_systemd
 
     template = shipped.text("templates/systemd.j2")
-    return Renderer(LIMITS, lambda profile, _: render_systemd(profile, template))
+    return Renderer(LIMITS, lambda profile, _: render_systemd(profile, template), ISOLATION)
 
 
 def _kubernetes() -> Renderer:
-    from harden.render.kubernetes import LIMITS, render_kubernetes
+    from harden.render.kubernetes import ISOLATION, LIMITS, render_kubernetes
 
-    return Renderer(LIMITS, lambda profile, _: render_kubernetes(profile))
+    return Renderer(LIMITS, lambda profile, _: render_kubernetes(profile), ISOLATION)
 
 
 def _spo() -> Renderer:
@@ -153,27 +155,27 @@ def _spo() -> Renderer:
 
 
 def _docker() -> Renderer:
-    from harden.render.container_command import LIMITS, render_docker
+    from harden.render.container_command import ISOLATION, LIMITS, render_docker
 
-    return Renderer(LIMITS, lambda profile, _: render_docker(profile))
+    return Renderer(LIMITS, lambda profile, _: render_docker(profile), ISOLATION)
 
 
 def _podman() -> Renderer:
-    from harden.render.container_command import LIMITS, render_podman
+    from harden.render.container_command import ISOLATION, LIMITS, render_podman
 
-    return Renderer(LIMITS, lambda profile, _: render_podman(profile))
+    return Renderer(LIMITS, lambda profile, _: render_podman(profile), ISOLATION)
 
 
 def _oci_bundle() -> Renderer:
-    from harden.render.oci_bundle import LIMITS, render_oci_bundle
+    from harden.render.oci_bundle import ISOLATION, LIMITS, render_oci_bundle
 
-    return Renderer(LIMITS, lambda profile, _: render_oci_bundle(profile))
+    return Renderer(LIMITS, lambda profile, _: render_oci_bundle(profile), ISOLATION)
 
 
 def _bubblewrap() -> Renderer:
-    from harden.render.bubblewrap import LIMITS, render_bubblewrap
+    from harden.render.bubblewrap import ISOLATION, LIMITS, render_bubblewrap
 
-    return Renderer(LIMITS, lambda profile, _: render_bubblewrap(profile))
+    return Renderer(LIMITS, lambda profile, _: render_bubblewrap(profile), ISOLATION)
 
 
 def _selinux() -> Renderer:

@@ -40,7 +40,8 @@ class HostView(msgspec.Struct, frozen=True, kw_only=True):
 
 def host_view(profile: Profile) -> HostView:
     """What `harden run` shows, without what only its own launcher can do."""
-    paths, widenings = sandbox_paths(profile), set[Widening]()
+    empty = tuple(from_text(mount.target) for mount in profile.workload.isolation.tmpfs)
+    paths, widenings = sandbox_paths(profile, empty), set[Widening]()
     system = [*_SYSTEM, *(path for arch in profile.rights.architectures for path in _LOADERS[arch])]
     mounts = {path: Mount(path, path) for path in (*system, *paths.visible)}
     folders = set(paths.folders)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
-from harden.model.stored_isolation import StoredDisk, StoredIsolation
+import msgspec
+
+from harden.model.stored_isolation import NO_ISOLATION, StoredDisk, StoredIsolation
 
 __all__ = ["isolation_options"]
 
 _VALUES: Final = ("cpus", "memory", "memory_high", "swap", "pids", "cpuset", "rootfs", "hostname")
 
 
-def isolation_options(isolation: StoredIsolation) -> tuple[str, ...]:
-    """Such as `--tmpfs /scratch:1048576`, one option each, not quoted; empty when nothing was asked for."""
-    return tuple(_options(isolation))
+def isolation_options(isolation: StoredIsolation, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Such as `--tmpfs /scratch:1048576`, one option each, not quoted; empty when nothing was asked for.
+
+    `without`: names of fields of which nothing is to be said.
+    """
+    rest = msgspec.structs.replace(isolation, **{name: getattr(NO_ISOLATION, name) for name in without})
+    return tuple(_options(rest))
 
 
 def _options(isolation: StoredIsolation) -> Iterator[str]:

@@ -15,6 +15,7 @@ from harden.model.profile import Profile
 from harden.model.resource_limit import LimitName
 from harden.render.ability import has_arguments, has_files, has_inet, has_other_limits, inet_rules, reaches_outside
 from harden.render.apparmor import apparmor_label
+from harden.render.asked_limits import limits_of
 from harden.render.command import command_of
 from harden.render.host_view import PRIVATE_FOLDERS
 from harden.render.plain_name import dns_label, file_name, plain_name
@@ -22,7 +23,9 @@ from harden.render.rendered import Limit, Rendered
 from harden.render.sandbox_paths import sandbox_paths
 from harden.render.yaml_text import render_yaml
 
-__all__ = ["LIMITS", "render_kubernetes"]
+__all__ = ["ISOLATION", "LIMITS", "render_kubernetes"]
+
+ISOLATION: Final = frozenset({"cpus", "groups", "memory"})
 
 LIMITS: Final = (
     Limit("file rights: the AppArmor profile has them, and has to be loaded on every node", has_files),
@@ -74,10 +77,11 @@ def _pod(profile: Profile, warnings: list[str]) -> dict[str, Any]:
     if profile.workload.gid:
         context |= {"runAsGroup": profile.workload.gid}
     container["securityContext"] = context
-    memory = profile.limits().get(LimitName.MEMORY)
-    if memory is not None:
-        container["resources"] = {"limits": {"memory": str(memory)}}
+    limits = _resource_limits(profile)
+    if limits:
+        container["resources"] = {"limits": limits}
     folders = [folder.decode("ascii") for folder in (*PRIVATE_FOLDERS, b"/dev/shm")]
+    groups = list(profile.workload.isolation.groups)
     volumes = {folder[1:].replace("/", "-"): folder for folder in folders}
     container["volumeMounts"] = [{"name": volume, "mountPath": folder} for volume, folder in volumes.items()]
     return {
@@ -90,10 +94,18 @@ def _pod(profile: Profile, warnings: list[str]) -> dict[str, Any]:
             "hostIPC": False,
             "hostNetwork": False,
             "hostPID": False,
+            **({"securityContext": {"supplementalGroups": groups}} if groups else {}),
             "containers": [container],
             "volumes": [{"name": volume, "emptyDir": {"medium": "Memory"}} for volume in volumes],
         },
     }
+
+
+def _resource_limits(profile: Profile) -> dict[str, str]:
+    """Memory in bytes, processor time in thousandths of a processor."""
+    memory, cpus = limits_of(profile).get(LimitName.MEMORY), profile.workload.isolation.cpus
+    found = {} if memory is None else {"memory": str(memory)}
+    return found if cpus is None else {**found, "cpu": f"{max(1, round(cpus * 1000))}m"}
 
 
 def _command(profile: Profile, warnings: list[str]) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from harden.errors import Inexpressible
-from harden.model.path_text import to_text
+from harden.model.path_text import from_text, to_text
 from harden.model.profile import Profile
 from harden.model.resource_limit import LimitName
 from harden.model.sandbox import NetworkMode, UserNamespaceMode
 from harden.render.ability import changes_beneath, has_files, has_network, uses_beneath
+from harden.render.asked_limits import limits_of, memory_and_swap, rlimits_of
 from harden.render.capabilities import SETS
 from harden.render.command import Command, command_of
 from harden.render.host_view import PRIVATE_FOLDERS, HostView, host_view
@@ -20,7 +21,10 @@ from harden.render.rendered import Limit, Rendered
 from harden.render.seccomp import FILTER_LIMITS, seccomp_document
 from harden.render.widening_text import summarize
 
-__all__ = ["LANDLOCK_ANNOTATION", "LIMITS", "render_oci_bundle"]
+__all__ = ["ISOLATION", "LANDLOCK_ANNOTATION", "LIMITS", "render_oci_bundle"]
+
+ISOLATION: Final = frozenset({"cpus", "cpuset", "groups", "hostname", "memory", "pids", "rlimits", "swap", "tmpfs"})
+_CPU_PERIOD_US: Final = 100_000
 
 
 def _is_shifted(profile: Profile) -> bool:
@@ -65,13 +69,16 @@ def render_oci_bundle(profile: Profile) -> Rendered:
     """The configuration; Inexpressible where JSON cannot hold what has to be in it."""
     view, command = host_view(profile), command_of(profile)
     seccomp, warnings = seccomp_document(profile)
-    mounts, left_out = _mounts(view)
+    mounts, left_out = _mounts(profile, view)
+    isolation = profile.workload.isolation
+    if isolation.swap is not None and memory_and_swap(profile) is None:
+        left_out.append(f"--swap {isolation.swap}: left out, a runtime limits it with memory only")
     granted = list(profile.rights.all_files())
     document = {
         "ociVersion": "1.0.2",
         "process": _process(profile, command),
         "root": {"path": "rootfs", "readonly": True},
-        "hostname": "harden",
+        "hostname": isolation.hostname or "harden",
         "mounts": mounts,
         "annotations": {LANDLOCK_ANNOTATION: json.dumps(json.loads(render_landlock(profile).content))},
         "linux": {
@@ -95,7 +102,8 @@ def _process(profile: Profile, command: Command) -> dict[str, Any]:
     environment = (b"%s=%s" % pair for pair in command.environment)
     return {
         "terminal": False,
-        "user": {"uid": workload.uid or 0, "gid": workload.gid or 0},
+        "user": {"uid": workload.uid or 0, "gid": workload.gid or 0}
+        | ({"additionalGids": list(workload.isolation.groups)} if workload.isolation.groups else {}),
         "args": words,
         "env": [_text(variable, "the environment") for variable in environment],
         "cwd": _text(command.cwd, "the working folder"),
@@ -106,17 +114,26 @@ def _process(profile: Profile, command: Command) -> dict[str, Any]:
 
 
 def _rlimits(profile: Profile) -> Iterator[dict[str, Any]]:
-    yield {"type": "RLIMIT_CORE", "hard": 0, "soft": 0}
-    most = profile.limits().get(LimitName.NOFILE)
+    for name, soft, hard in rlimits_of(profile):
+        yield {"type": f"RLIMIT_{name.upper()}", "hard": hard, "soft": soft}
+    most = limits_of(profile).get(LimitName.NOFILE)
     if most is not None:
         yield {"type": "RLIMIT_NOFILE", "hard": most, "soft": most}
 
 
 def _resources(profile: Profile) -> dict[str, Any]:
-    limits = profile.limits()
+    limits, isolation = limits_of(profile), profile.workload.isolation
     keys = {"memory": LimitName.MEMORY, "pids": LimitName.PIDS}
-    found = {key: {"limit": limits[name]} for key, name in keys.items() if name in limits}
-    return {"devices": [{"allow": False, "access": "rwm"}], **found}
+    found: dict[str, dict[str, Any]] = {key: {"limit": limits[name]} for key, name in keys.items() if name in limits}
+    both = memory_and_swap(profile)
+    if both is not None:
+        found["memory"]["swap"] = both
+    cpu: dict[str, Any] = {}
+    if isolation.cpus is not None:
+        cpu |= {"quota": round(isolation.cpus * _CPU_PERIOD_US), "period": _CPU_PERIOD_US}
+    if isolation.cpuset:
+        cpu["cpus"] = isolation.cpuset
+    return {"devices": [{"allow": False, "access": "rwm"}], **found, **({"cpu": cpu} if cpu else {})}
 
 
 def _text(word: bytes, what: str) -> str:
@@ -135,11 +152,18 @@ def _namespaces(profile: Profile) -> Iterator[str]:
         yield "network"
 
 
-def _mounts(view: HostView) -> tuple[list[dict[str, Any]], list[str]]:
-    """Our own first, then the host's; what JSON cannot name is left out, and said."""
+def _mounts(profile: Profile, view: HostView) -> tuple[list[dict[str, Any]], list[str]]:
+    """Our own first, then the host's and what was asked for; what JSON cannot name is left out, and said."""
     mounts: list[dict[str, Any]] = [*_KERNEL_MOUNTS]
     mounts += [_empty(folder, "mode=1777") for folder in PRIVATE_FOLDERS]
-    warnings = []
+    warnings: list[str] = []
+    inner: list[dict[str, Any]] = []
+    for empty in profile.workload.isolation.tmpfs:
+        place = from_text(empty.target)
+        if not _is_utf8(place):
+            warnings.append(f"--tmpfs {empty.target}: left out, JSON cannot hold a name that is not UTF-8")
+            continue
+        inner.append(_empty(place, "mode=1777", "" if empty.size is None else f"size={empty.size}"))
     for mount in view.mounts:
         try:
             source, target = mount.source.decode("utf-8"), mount.target.decode("utf-8")
@@ -147,17 +171,25 @@ def _mounts(view: HostView) -> tuple[list[dict[str, Any]], list[str]]:
             warnings.append(f"{to_text(mount.target)}: left out, JSON cannot hold a name that is not UTF-8")
             continue
         options = ["rbind", "nosuid", "nodev", "rw" if mount.writable else "ro"]
-        mounts.append({"destination": target, "type": "bind", "source": source, "options": options})
+        inner.append({"destination": target, "type": "bind", "source": source, "options": options})
+    # What is mounted on a place later covers what was there.
+    mounts += sorted(inner, key=lambda mount: str(mount["destination"]).split("/"))
     for folder in view.folders:
-        try:
-            folder.decode("utf-8")
-        except UnicodeDecodeError:
+        if not _is_utf8(folder):
             warnings.append(f"{to_text(folder)}: left out, JSON cannot hold a name that is not UTF-8")
             continue
         mounts.append(_empty(folder, "mode=755"))
     return mounts, warnings
 
 
-def _empty(folder: bytes, mode: str) -> dict[str, Any]:
-    options = ["nosuid", "nodev", mode, "size=64m"]
+def _is_utf8(path: bytes) -> bool:
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _empty(folder: bytes, mode: str, size: str = "size=64m") -> dict[str, Any]:
+    options = ["nosuid", "nodev", mode, *([size] if size else [])]
     return {"destination": folder.decode("utf-8"), "type": "tmpfs", "source": "tmpfs", "options": options}

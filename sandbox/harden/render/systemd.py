@@ -17,14 +17,16 @@ from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument_names import ADDRESS_FAMILIES
 from harden.model.widening import Widening
 from harden.render import ability
+from harden.render.asked_limits import limits_of
 from harden.render.plain_name import plain_name
 from harden.render.quoted import Quoted, fill
 from harden.render.rendered import Limit, Rendered
+from harden.render.systemd_asked import ISOLATION, asked_settings
 from harden.render.systemd_files import Setting, device_settings, file_settings
 from harden.render.systemd_filter import architectures, syscall_filter
 from harden.render.widening_text import summarize
 
-__all__ = ["LIMITS", "render_systemd"]
+__all__ = ["ISOLATION", "LIMITS", "render_systemd"]
 
 _CLOCK_CALLS: Final = ("clock_settime", "clock_settime64", "settimeofday", "adjtimex", "clock_adjtime", "stime")
 _MODULE_CALLS: Final = ("init_module", "finit_module", "delete_module", "create_module")
@@ -71,6 +73,7 @@ def render_systemd(profile: Profile, template: str) -> Rendered:
         "Kernel": _kernel(profile.rights),
         "Network": _network(profile, warnings),
         "Limits": _limits(profile),
+        "Asked for": asked_settings(profile, warnings),
     }
     written = {title: [(Quoted(key), value) for key, value in settings] for title, settings in parts.items()}
     sections = [_Section(Quoted(title), settings) for title, settings in written.items() if settings]
@@ -141,7 +144,7 @@ def _kernel(rights: Rights) -> Iterator[Setting]:
 
 
 def _limits(profile: Profile) -> Iterator[Setting]:
-    for name, most in profile.limits().items():
+    for name, most in limits_of(profile).items():
         yield _LIMIT_KEYS[name], Quoted(str(most))
 
 

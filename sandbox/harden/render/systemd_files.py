@@ -140,7 +140,7 @@ def device_settings(profile: Profile, warnings: list[str]) -> Iterator[Setting]:
         and not _is_pseudo(pattern.path if pattern.is_literal else pattern.folder)
     ]
     names = {capability.name for capability in profile.rights.all_capabilities()}
-    if not devices and not names & {"CAP_MKNOD", "CAP_SYS_RAWIO"}:
+    if not devices and not profile.workload.isolation.devices and not names & {"CAP_MKNOD", "CAP_SYS_RAWIO"}:
         yield "PrivateDevices", Quoted("yes")
     yield "DevicePolicy", Quoted("closed")
     for pattern, operations in devices:
