@@ -5,7 +5,7 @@ from __future__ import annotations
 from harden import __version__, shipped
 from harden.generate.evidence import evidence_of
 from harden.generate.profile import generate_profile
-from harden.model.baseline import BASELINE_FORMAT, Baseline
+from harden.model.baseline import BASELINE_FORMAT, FAMILIES_FORMAT, Baseline, Families
 from harden.model.document import parse_toml
 from harden.model.profile import Profile
 from harden.model.recording import Recording
@@ -20,11 +20,17 @@ def shipped_baseline() -> Baseline:
     return parse_toml(text, Baseline, format=BASELINE_FORMAT, file="profiles/baseline.toml")
 
 
-def profile_of(recording: Recording, *, name: str) -> Profile:
-    """The profile of `recording`, with the baseline that is shipped."""
-    return generate_profile(recording, name=name, baseline=shipped_baseline(), families=None, version=__version__)
+def _shipped_families() -> Families:
+    text = shipped.text("profiles/families.toml").encode()
+    return parse_toml(text, Families, format=FAMILIES_FORMAT, file="profiles/families.toml")
 
 
-def generate_from(recording: Recording, *, name: str) -> bytes:
-    """The text of NAME.profile.toml for `recording`."""
-    return render_profile(profile_of(recording, name=name), evidence_of(recording))
+def profile_of(recording: Recording, *, name: str, families: bool = False) -> Profile:
+    """The profile of `recording`, with the baseline that is shipped and, with `families`, the siblings of its calls."""
+    siblings = _shipped_families() if families else None
+    return generate_profile(recording, name=name, baseline=shipped_baseline(), families=siblings, version=__version__)
+
+
+def generate_from(recording: Recording, *, name: str, families: bool = False) -> bytes:
+    """The text of NAME.profile.toml for `recording`; see `profile_of`."""
+    return render_profile(profile_of(recording, name=name, families=families), evidence_of(recording))
