@@ -3,12 +3,16 @@ NAME.verified.json, the result of its last rerun."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from harden.errors import DocumentError, UsageError
+from harden.errors import DocumentError, KernelError, UsageError
 from harden.kernel import atomic_file
 from harden.model.denial import VERIFIED_FORMAT, Verified
 from harden.model.document import encode_json, parse_json, parse_toml
@@ -112,6 +116,19 @@ class ProfileFiles(msgspec.Struct, frozen=True):
     def save_recording(self, recording: Recording) -> None:
         """Replace NAME.recording.json, readable by its owner only: it holds arguments and paths of a run."""
         atomic_file.replace(self.recording, encode_json(recording), mode=0o600)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other harden that asks for this writes into the folder meanwhile: flock(2). KernelError names the call."""
+        with ExitStack() as stack:
+            try:
+                descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                call = f"flock({str(self.folder)!r}, LOCK_EX)"
+                raise KernelError(call, error.errno or 0, hint="choose a folder that can be locked") from None
+            yield
 
     def load_verified(self) -> Verified | None:
         """The last rerun's result; None when there is none, or an empty placeholder."""

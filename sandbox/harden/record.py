@@ -116,7 +116,8 @@ def record(
         check_perturbation(request.perturbation)
     program = _program(first)
     files = ProfileFiles.named(first.folder, Path(program).name if first.name is None else first.name)
-    earlier = files.load_recording()
+    # What cannot be added to is found out before anything is recorded.
+    files.load_recording()
     runs: list[Run] = []
     notes: dict[str, None] = {}
     reason = ""
@@ -130,10 +131,13 @@ def record(
         reason = reason_to_keep(run, files, force=request.force)
         if reason or run.status.interrupted:
             break
-    recording = merge([*([earlier] if earlier else []), Recording.of(runs)])
-    if not reason:
-        files.save_recording(recording)
-        files.save_profile(generate_from(recording, name=files.name))
+    with files.alone():
+        # Another trace of the same name may have added its runs meanwhile.
+        earlier = files.load_recording()
+        recording = merge([*([earlier] if earlier else []), Recording.of(runs)])
+        if not reason:
+            files.save_recording(recording)
+            files.save_profile(generate_from(recording, name=files.name))
     statuses = [status_of(run, allow_incomplete=first.allow_incomplete) for run in runs]
     return Trace(
         runs=tuple(runs),

@@ -96,6 +96,18 @@ def test_the_program_ends_with_a_recorder_that_is_killed(trace, place):
     assert not (place / "app.profile.toml").exists()
 
 
+def test_two_traces_of_one_name_add_to_one_recording(trace, place):
+    with tracing(trace, place, "echo up; read go") as outer:
+        with tracing(trace, place, "echo up; read go; read more") as inner:
+            assert inner.stdin is not None
+            inner.stdin.close()
+            inner.wait(DEADLINE_S)
+        assert outer.stdin is not None
+        outer.stdin.close()
+        outer.wait(DEADLINE_S)
+    assert len(json.loads((place / "app.recording.json").read_text())["runs"]) == 2
+
+
 @pytest.mark.sees("two traces at once")
 def test_two_traces_at_once_do_not_see_each_other(trace, place):
     read = {"one": "/etc/hostname", "two": "/etc/passwd"}

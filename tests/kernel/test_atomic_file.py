@@ -56,6 +56,14 @@ def test_replace_keeps_the_mode_but_for_writing_by_others(tmp_path: Path, before
     assert target.stat().st_mode & 0o7777 == after
 
 
+def test_what_is_private_stays_so(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"")
+    target.chmod(0o644)
+    atomic_file.replace(target, b"secret", mode=0o600)
+    assert target.stat().st_mode & 0o7777 == 0o600
+
+
 def test_deliver_writes_into_a_fifo_also_through_a_link(tmp_path: Path) -> None:
     fifo, link = tmp_path / "fifo", tmp_path / "link"
     os.mkfifo(fifo)

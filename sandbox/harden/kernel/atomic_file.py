@@ -33,10 +33,11 @@ def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A file to write, which is put at `path` by rename(2) when the block ends well; see `replace`.
 
-    A file that is there keeps its mode, but for the right of others to write. Raises DocumentError where something is
-    that is neither a file nor a link: renaming over a device of /dev takes it away from the whole host.
+    A file that is there keeps its mode, but for the right of others to write, or to do anything where `mode` gives them
+    nothing. Raises DocumentError where something is that is neither a file nor a link: renaming over a device of /dev
+    takes it away from the whole host.
     """
-    kept = _mode_to_keep(path)
+    kept = _mode_to_keep(path, private=not mode & 0o077)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     call = f"open({str(temporary)!r}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW)"
     try:
@@ -127,14 +128,14 @@ def _takes_bytes(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
-def _mode_to_keep(path: Path) -> int | None:
+def _mode_to_keep(path: Path, *, private: bool) -> int | None:
     try:
         mode = path.lstat().st_mode
     except OSError:
         # What cannot be looked at cannot be written beside either: opening says why.
         return None
     if stat.S_ISREG(mode):
-        return mode & 0o777 & ~_WRITABLE_BY_OTHERS
+        return mode & (0o700 if private else 0o777 & ~_WRITABLE_BY_OTHERS)
     if not stat.S_ISLNK(mode) and not stat.S_ISDIR(mode):
         raise DocumentError(str(path), "is not a regular file, and was left as it is", hint="name another file")
     return None
