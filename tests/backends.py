@@ -51,6 +51,7 @@ ROWS: Final[dict[str, Row]] = {
     "the highest descriptor of any process": Row("yes", "**no**"),
     "names that are looked up": Row("yes, in answers of DNS", "**no**: the server's address"),
     "user stacks of what is new": Row("yes, on x86-64 from Linux 6.1 on", "**no**"),
+    "when, and by which process, something was first done": Row("yes", "yes"),
     "types of mounts, namespaces that clone3 asks for": Row("yes", "yes"),
     "operations of io_uring": Row("their names; opaque", "**no**; opaque"),
     "32-bit calls": Row(

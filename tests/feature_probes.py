@@ -255,6 +255,7 @@ FEATURES: Final[dict[str, Feature]] = {
     "nobody": Feature(_nobody, "as root: keep the checkout and its virtual environment where every user can read them"),
     "busybox": Feature(_program("busybox"), "apt-get install busybox-static"),
     "python3": Feature(lambda: Path("/usr/bin/python3").exists(), "apt-get install python3"),
+    "time-namespace": Feature(Path("/proc/self/ns/time").exists, "run on a kernel with CONFIG_TIME_NS"),
     "x86_64": Feature(lambda: os.uname().machine == "x86_64", "run the tests on x86_64"),
     "checkout": Feature(lambda: _runs("git", "rev-parse", "--git-dir"), "run the tests in a git checkout"),
 }

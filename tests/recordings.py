@@ -170,11 +170,13 @@ path_bytes = st.builds(
 paths = path_bytes.map(to_text)
 
 phases = st.sampled_from([(Phase.INIT,), (Phase.SERVING,), (Phase.INIT, Phase.SERVING)])
+firsts = st.fixed_dictionaries({}, optional={"first_us": st.integers(0, 1 << 40), "process": st.integers(2, 1 << 22)})
 syscalls = st.builds(
-    lambda arch, name, phases: syscall(name, arch=arch, phases=phases),
+    lambda arch, name, phases, first: syscall(name, arch=arch, phases=phases, **first),
     st.sampled_from([Arch.X86_64, Arch.X86_64, Arch.I386]),
     st.sampled_from(sorted(set(numbers(Arch.X86_64)) & set(numbers(Arch.I386)))),
     phases,
+    firsts,
 ) | st.integers(900, 999).map(
     lambda nr: SyscallSeen(executable=PROGRAM, arch=Arch.X86_64, nr=nr, name=name_of(Arch.X86_64, nr), count=1)
 )
@@ -197,14 +199,15 @@ capabilities = st.builds(
     namespace=st.sampled_from([*CapabilityNamespace]),
 )
 files = st.builds(
-    lambda path, operation, result, folder, phases: file(path, operation, result=result, folder=folder, phases=phases)[
-        0
-    ],
+    lambda path, operation, result, folder, phases, first: file(
+        path, operation, result=result, folder=folder, phases=phases, **first
+    )[0],
     paths,
     st.sampled_from([*FileOperation]),
     st.sampled_from(["ok", "ok", "ok", "ENOENT", "EEXIST"]),
     st.booleans(),
     phases,
+    firsts,
 )
 sockets = st.builds(
     lambda operation, where: socket(operation, *where[:2], address=where[2], port=where[3]),

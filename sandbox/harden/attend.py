@@ -98,6 +98,7 @@ def attend(
                 ready=readiness,
                 tell=tell,
             )
+        recorder.begin()
         sandbox.open_gate()
         if scenario:
             from_start = is_from_start(perturbation, scenario)

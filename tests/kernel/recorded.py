@@ -167,6 +167,7 @@ def record(
         gated(folder, *command, cwd=cwd, options=options) as process,
         Recorder.attach(folder.stat().st_ino, combinations=combinations, stacks=stacks) as recorder,
     ):
+        recorder.begin()
         process.open()
         assert process.wait() == expect
         return run_of(recorder.stop())
@@ -195,6 +196,7 @@ def observe(
             network=network,
         )
         null = os.open("/dev/null", os.O_RDWR)
+        recorder.begin()
         try:
             with start(plan_of(spec), gate=False, stdin=null, stdout=null, calls_fd=recorder.fd) as sandbox:
                 outcome = sandbox.wait(120)

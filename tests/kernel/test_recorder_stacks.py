@@ -227,9 +227,9 @@ def test_enough_stacks_of_one_call_are_enough(victim):
 
 
 @takes_stacks
-def test_a_profile_is_the_same_with_and_without_stacks(victim):
+def test_a_profile_is_the_same_with_and_without_evidence(victim):
     run = record(victim("call_chain", flags=PLAIN), "write", "text", stacks=True)
-    bare = run.without_stacks()
+    bare = run.without_evidence()
     assert table(run).stacks != ()
     assert b'"stack' not in encode_json(Recording.of([bare]))
     assert bare.id == run.id

@@ -68,8 +68,8 @@ def test_stacks_change_neither_the_name_of_a_run_nor_the_bytes_of_one_without():
     bare = recordings.small_run()
     run = with_stacks(bare, 0, 2)
     assert run.id == bare.id
-    assert run.without_stacks() == bare
-    assert encode_json(Recording.of([run.without_stacks()])) == encode_json(Recording.of([bare]))
+    assert run.without_evidence() == bare
+    assert encode_json(Recording.of([run.without_evidence()])) == encode_json(Recording.of([bare]))
     assert b"stack" not in encode_json(Recording.of([bare]))
 
 

@@ -9,6 +9,7 @@ import pytest
 from harden.model.arch import Arch
 from harden.model.capability import Capability
 from harden.model.recording import ArgumentsSeen, CapabilityNamespace, Gap, GapKind, Phase
+from harden.model.seen import First
 from harden.trace.decode import (
     Program,
     decode_arguments,
@@ -42,6 +43,31 @@ def test_calls_of_one_path_are_added_up_whatever_their_numbers():
     observations = observe(executable(2, "/bin/program"), counts=counts)
     (call,) = decode_syscalls(observations, decoded(observations))
     assert (call.executable, call.name, call.count, call.errors) == ("/bin/program", "read", 7, {})
+
+
+def test_of_what_is_added_up_the_first_time_is_the_earliest():
+    """A call that ends in `serving` may have begun, and counted nothing, in `init`."""
+    one, other = CountKey(1, NATIVE, nr("read"), 0), CountKey(2, NATIVE, nr("read"), 0)
+    failed, waited = one._replace(error=errno.EAGAIN), CountKey(1 | SERVING, NATIVE, nr("accept"), 0)
+    begun = waited._replace(executable=1)
+    firsts = {one: First(9, 3), other: First(7, 2), failed: First(12, 4), begun: First(1, 5), waited: First(20, 6)}
+    observations = observe(
+        executable(2, "/bin/program"),
+        counts={one: 1, other: 1, failed: 1, waited: 1},
+        firsts={CountKey: firsts},
+    )
+    accept, read = sorted(decode_syscalls(observations, decoded(observations)), key=lambda call: call.name)
+    assert (read.count, read.first_us, read.process) == (2, 7, 2)
+    assert (accept.phases, accept.first_us, accept.process) == ((Phase.SERVING,), 1, 5)
+
+
+def test_a_key_of_another_kind_with_the_same_numbers_has_another_first_time():
+    seen, key = CountKey(1, 0, nr("read"), 0), ArgumentKey(1, nr("socket"), 1, 0, 0)
+    observations = observe(counts={seen: 1}, arguments={key: 1}, firsts={ArgumentKey: {key: First(4, 2)}})
+    (call,) = decode_syscalls(observations, decoded(observations))
+    (arguments,) = decode_arguments(observations, decoded(observations))
+    assert (call.first_us, call.process) == (None, None)
+    assert (arguments.first_us, arguments.process) == (4, 2)
 
 
 def test_errors_are_named():

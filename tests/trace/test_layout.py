@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 import harden
 from harden.model.arch import Arch
+from harden.model.seen import First
 from harden.trace import layout, stack_records
 from harden.trace.config import encode_config
-from harden.trace.layout import CountKey, SeenKey, parse_event, parse_records, unpack_entries
+from harden.trace.layout import CountKey, SeenKey, parse_event, parse_records, unpack_entries, unpack_tallies
 
 BPF = Path(harden.__file__).parent / "_native/bpf"
 SIZES = """
@@ -29,6 +30,7 @@ int main(void)
            sizeof(struct event), sizeof(struct losses), SYSCALLS, EXEC_NR);
     printf("user_registers %zu\\nmapping_text %zu\\nstack_losses %zu\\n",
            sizeof(struct user_registers), sizeof(struct mapping_text), sizeof(struct stack_losses));
+    printf("tally %zu\\nfirst %zu\\n", sizeof(struct tally), sizeof(struct first));
     printf("signal_key %zu\\nring_key %zu\\nrecorder_state %zu\\n",
            sizeof(struct signal_key), sizeof(struct ring_key), sizeof(struct recorder_state));
 }
@@ -52,6 +54,7 @@ def test_sizes_agree_with_the_c_header(tmp_path):
     }
     assert {name: layout._KEYS[type_].size for name, type_ in keys.items()} == {name: sizes[name] for name in keys}
     assert layout._EVENT.size == sizes["event"]
+    assert struct.calcsize("=" + layout._TALLY) == sizes["tally"] == 8 + sizes["first"]
     assert len(layout.LOSSES) * 8 == sizes["losses"]
     assert stack_records._REGISTERS.size == sizes["user_registers"]
     assert stack_records._MAPPING.size == sizes["mapping_text"]
@@ -64,6 +67,14 @@ def test_sizes_agree_with_the_c_header(tmp_path):
 def test_entries_are_keys_to_counts():
     data = struct.pack("=IIIiQ", 1, 0, 39, 0, 5) + struct.pack("=IIIiQ", 1, 0, 2, 13, 2)
     assert unpack_entries(CountKey, data) == {CountKey(1, 0, 39, 0): 5, CountKey(1, 0, 2, 13): 2}
+
+
+def test_an_entry_that_counts_nothing_tells_when_all_the_same():
+    entries = [((1, 0, 39, 0), 5, 4_000, 0), ((1, 0, 2, 0), 0, 9_999, 8), ((2, 0, 2, 0), 3, 999, 8)]
+    data = b"".join(struct.pack("=IIIiQQI4x", *key, *tally) for key, *tally in entries)
+    counts, firsts = unpack_tallies(CountKey, data, 1_000)
+    assert counts == {CountKey(1, 0, 39, 0): 5, CountKey(2, 0, 2, 0): 3}
+    assert firsts == {CountKey(1, 0, 39, 0): First(3, None), CountKey(1, 0, 2, 0): First(8, 8)}
 
 
 @given(st.lists(st.binary(max_size=50), max_size=6))

@@ -10,9 +10,10 @@ import pytest
 
 from harden.model.arch import Arch
 from harden.model.recording import RunStatus, Unseen
+from harden.model.seen import First
 from harden.model.workload import Workload
 from harden.trace.layout import CountKey, EventKind
-from harden.trace.notify_table import TABLE_SIZE, encode_table, read_table
+from harden.trace.notify_table import START_AT, TABLE_SIZE, encode_start, encode_table, read_table
 from harden.trace.run import build_run
 
 HEADER = "=QIIIIQQQQQ8Q"
@@ -51,15 +52,28 @@ def test_an_empty_table_that_was_finished_is_whole(table):
 def test_counters_are_found_by_executable_abi_and_number(table):
     finish(table, executables=2, events=executable(1, b"/bin/one"))
     counts = 32768
-    os.pwrite(table, struct.pack("=Q", 5), counts + 8 * ((1 * 3 + 0) * 512 + 110))
-    os.pwrite(table, struct.pack("=Q", 6), counts + 8 * ((2 * 3 + 2) * 512 + 20))
+    os.pwrite(table, struct.pack("=Q", 5), counts + 24 * ((1 * 3 + 0) * 512 + 110))
+    os.pwrite(table, struct.pack("=Q", 6), counts + 24 * ((2 * 3 + 2) * 512 + 20))
     observations = read_table(table, arch=Arch.X86_64)
     assert observations.counts == {CountKey(1, 0, 110, 0): 5, CountKey(2, 2, 20, 0): 6}
 
 
+@pytest.mark.parametrize(
+    ("start_ns", "expected"),
+    [(1_000_000, First(2_000, 7)), (3_000_000, First(0, 7)), (3_000_001, None), (0, None)],
+    ids=["later", "at once", "before the gate opened", "nobody told when it opened"],
+)
+def test_a_first_time_counts_from_the_gates_opening(table, start_ns, expected):
+    finish(table, executables=1, events=b"")
+    os.pwrite(table, encode_start(start_ns), START_AT)
+    os.pwrite(table, struct.pack("=QQI4x", 5, 3_000_000, 7), 32768 + 24 * (3 * 512 + 110))
+    found = read_table(table, arch=Arch.X86_64).firsts[CountKey]
+    assert found == ({} if expected is None else {CountKey(1, 0, 110, 0): expected})
+
+
 def test_a_run_of_it_has_unknown_results_and_names_the_recorder(table):
     finish(table, executables=1, events=executable(1, b"/usr/bin/one"), features=7, killed=2, lost=3)
-    os.pwrite(table, struct.pack("=Q", 5), 32768 + 8 * (3 * 512 + 110))
+    os.pwrite(table, struct.pack("=Q", 5), 32768 + 24 * (3 * 512 + 110))
     run = build_run(
         read_table(table, arch=Arch.X86_64),
         workload=Workload(program="/x", argv=("x",), cwd="/"),

@@ -35,6 +35,8 @@ class SignalSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class RingOperationSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -48,3 +50,5 @@ class RingOperationSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=T
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None

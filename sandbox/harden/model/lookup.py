@@ -22,3 +22,5 @@ class LookupSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None

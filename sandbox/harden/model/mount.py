@@ -24,3 +24,5 @@ class MountSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, ord
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None

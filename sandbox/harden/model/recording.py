@@ -22,7 +22,7 @@ from harden.model.lookup import LookupSeen
 from harden.model.mount import MountSeen
 from harden.model.outcome import Change
 from harden.model.phase import INIT_ONLY, Phase
-from harden.model.seen import Seen
+from harden.model.seen import Seen, without_evidence
 from harden.model.stack import NO_STACK, Stacks
 from harden.model.workload import Workload
 
@@ -71,6 +71,8 @@ class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     None: the recorder does not see results."""
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class ArgumentsSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -83,6 +85,8 @@ class ArgumentsSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True,
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class CapabilityNamespace(enum.StrEnum):
@@ -110,6 +114,8 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -127,6 +133,8 @@ class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, orde
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class SocketOperation(enum.StrEnum):
@@ -157,6 +165,8 @@ class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, or
     count: int
     phases: tuple[Phase, ...] = INIT_ONLY
     stack: int = NO_STACK
+    first_us: int | None = None
+    process: int | None = None
 
 
 class ExecutableSeen(
@@ -237,19 +247,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     @property
     def id(self) -> str:
-        """The first twelve hexadecimal digits of the SHA-256 of this run's canonical JSON without its stacks.
+        """The first twelve hexadecimal digits of the SHA-256 of this run's canonical JSON without its evidence.
 
-        They are evidence: nothing that is made of a run depends on them.
+        Nothing that is made of a run depends on stacks, times and processes.
         """
-        return hashlib.sha256(msgspec.json.encode(self.without_stacks(), order="sorted")).hexdigest()[:12]
+        return hashlib.sha256(msgspec.json.encode(self.without_evidence(), order="sorted")).hexdigest()[:12]
 
-    def without_stacks(self) -> Run:
-        """The same run, as if no stacks had been taken."""
-        if self.stacks is msgspec.UNSET:
-            return self
-        bare = {
-            kind: tuple(msgspec.structs.replace(seen, stack=NO_STACK) for seen in getattr(self, kind)) for kind in _SEEN
-        }
+    def without_evidence(self) -> Run:
+        """The same run, as if no stacks had been taken and nothing were known of when and by which process."""
+        bare: dict[str, tuple[Seen, ...]] = {kind: tuple(without_evidence(getattr(self, kind))) for kind in _SEEN}
         return msgspec.structs.replace(self, stacks=msgspec.UNSET, **bare)
 
     def stack(self, number: int) -> tuple[str, ...]:
@@ -296,12 +302,13 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 def with_evidence(one: Run, other: Run) -> Run:
-    """Of two values of the same run the one that has stacks; of two that have, always the same."""
+    """Of two values of the same run the one that has stacks, else the one with times; of two alike, always the same."""
     return one if one == other else max(one, other, key=_evidence)
 
 
-def _evidence(run: Run) -> tuple[bool, bytes]:
-    return run.stacks is not msgspec.UNSET, msgspec.json.encode(run, order="sorted")
+def _evidence(run: Run) -> tuple[bool, bool, bytes]:
+    has_times = any(seen.first_us is not None for kind in _SEEN for seen in getattr(run, kind))
+    return run.stacks is not msgspec.UNSET, has_times, msgspec.json.encode(run, order="sorted")
 
 
 def merge(recordings: Iterable[Recording]) -> Recording:

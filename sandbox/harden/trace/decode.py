@@ -18,11 +18,12 @@ from harden.model.recording import (
     SyscallSeen,
     Unseen,
 )
+from harden.model.seen import earliest
 from harden.model.syscall import name_of
 from harden.model.syscall_argument import RECORDED_ROWS
 from harden.trace.errno_name import errno_name
 from harden.trace.layout import SERVING, ArgumentKey, CapabilityMark, CountKey, Event, EventKind, Mark
-from harden.trace.observations import Observations
+from harden.trace.observations import Beginning, Observations
 from harden.trace.place import join, own_name, path_of_names
 from harden.trace.tally import Tally
 
@@ -89,7 +90,7 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
         call = (program_text(programs, key.executable), arch, key.nr)
         if key.error:
             failed[call][errno_name(key.error)] += count
-        made.add(call, key.executable, 0 if key.error else count, observations.stack(_first_call(key)))
+        made.add(call, key.executable, 0 if key.error else count, _beginning(observations, key))
     return tuple(
         sorted(
             SyscallSeen(
@@ -97,19 +98,21 @@ def decode_syscalls(observations: Observations, programs: Mapping[int, Program])
                 arch=arch,
                 nr=nr,
                 name=name_of(arch, nr),
+                errors=None if blind else dict(sorted(failed[call].items())),
                 # A call that the program's own filter refused has an end but no beginning.
-                count=max(made[executable, arch, nr], failed[executable, arch, nr].total()),
-                errors=None if blind else dict(sorted(failed[executable, arch, nr].items())),
-                phases=made.phases((executable, arch, nr)),
-                stack=made.stack((executable, arch, nr)),
+                **made.evidence(call, at_least=failed[call].total()),
             )
-            for executable, arch, nr in made
+            for call in made
+            for executable, arch, nr in (call,)
         )
     )
 
 
-def _first_call(key: CountKey) -> CountKey:
-    return key._replace(executable=key.executable & ~SERVING, error=0)
+def _beginning(observations: Observations, key: CountKey) -> Beginning:
+    """Of a call in whichever phase: one that a thread waits in counts for another than that in which it began."""
+    call = key._replace(executable=key.executable & ~SERVING, error=0)
+    times = (key, call, call._replace(executable=call.executable | SERVING))
+    return Beginning(observations.beginning(call).stack, earliest(observations.beginning(each).first for each in times))
 
 
 def arch_of(native: Arch, abi: int) -> Arch | None:
@@ -132,7 +135,7 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
     for key, count in observations.arguments.items():
         executable, name = program_text(programs, key.executable), name_of(arch, key.nr)
         if (executable, name) not in unknown:
-            found.add((executable, name, _values(key, name)), key.executable, count, observations.stack(key))
+            found.add((executable, name, _values(key, name)), key.executable, count, observations.beginning(key))
     known = [
         ArgumentsSeen(
             executable=executable,
@@ -153,6 +156,8 @@ def decode_arguments(observations: Observations, programs: Mapping[int, Program]
             count=call.count,
             phases=call.phases,
             stack=call.stack,
+            first_us=call.first_us,
+            process=call.process,
         )
         for call in (decode_syscalls(observations, programs) if unknown else ())
         if call.arch is arch and (call.executable, call.name) in unknown
@@ -177,7 +182,7 @@ def decode_capabilities(observations: Observations, programs: Mapping[int, Progr
             or key.stack in observations.probing_stacks,
             call_name(observations.arch, _ABI_COMPAT if key.marks & CapabilityMark.COMPAT else ABI_NATIVE, key.nr),
         )
-        found.add(check, key.executable, count, observations.stack(key))
+        found.add(check, key.executable, count, observations.beginning(key))
     return tuple(
         sorted(
             CapabilitySeen(

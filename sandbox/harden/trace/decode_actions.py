@@ -32,7 +32,7 @@ def decode_signals(observations: Observations, programs: Mapping[int, Program]) 
     for key, count in observations.signals.items():
         call = call_name(observations.arch, key.abi, key.nr)
         sent = (program_text(programs, key.executable), _signal_name(key.signal), _TARGETS[key.target], call)
-        found.add(sent, key.executable, count, observations.stack(key))
+        found.add(sent, key.executable, count, observations.beginning(key))
     return tuple(
         sorted(
             SignalSeen(
@@ -66,7 +66,7 @@ def decode_ring_operations(
     for key, count in observations.rings.items():
         name = OPERATIONS[key.opcode] if key.opcode < len(OPERATIONS) else str(key.opcode)
         done = (program_text(programs, key.executable), name, call_name(observations.arch, key.abi, key.nr))
-        found.add(done, key.executable, count, observations.stack(key))
+        found.add(done, key.executable, count, observations.beginning(key))
     return tuple(
         sorted(
             RingOperationSeen(

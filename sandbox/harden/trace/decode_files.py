@@ -14,7 +14,7 @@ from harden.trace.calls import CALLS, CallRow, Kind
 from harden.trace.decode import Program, program_text
 from harden.trace.layout import EXEC_NR, FLAG_NAMED, SERVING, Event, EventKind, Mark, SeenKey
 from harden.trace.look import result_of
-from harden.trace.observations import Observations
+from harden.trace.observations import Beginning, Observations
 from harden.trace.place import folder_of, join, path_of_names
 from harden.trace.tally import Tally
 
@@ -41,38 +41,38 @@ def decode_files(
 ) -> tuple[FileSeen, ...]:
     """Operations on paths per executable, sorted. `socket_paths`: the path of each socket event that has one."""
     found: Tally[_Found] = Tally()
-    renames: list[tuple[Event, str, int, int]] = []
+    renames: list[tuple[Event, str, int, Beginning]] = []
     names: Tally[_Found] = Tally()
     for event in observations.events:
         # An event is sent right after its key was counted, so the key is there.
-        count, stack = observations.seen.get(event.key, 1), observations.stack(event.key)
+        count, beginning = observations.seen.get(event.key, 1), observations.beginning(event.key)
         name = name_of(observations.arch, event.key.nr)
         if event.kind == EventKind.FILE and not event.marks & (Mark.DETACHED | Mark.TRUNCATED):
             if event.key.flags & FLAG_NAMED:
-                _add(names, _name_of_object(event, name), count, stack)
+                _add(names, _name_of_object(event, name), count, beginning)
             elif CALLS[name].kind is Kind.PATHS:
-                renames.append((event, name, count, stack))
+                renames.append((event, name, count, beginning))
             else:
                 for item in _operations(event, CALLS[name]):
-                    _add(found, item, count, stack)
+                    _add(found, item, count, beginning)
         elif event in socket_paths:
             for item in _socket_operations(event, CALLS[name], socket_paths[event]):
-                _add(found, item, count, stack)
+                _add(found, item, count, beginning)
     for key, count in observations.seen.items():
         if key.nr == EXEC_NR:
             for item in _execs(key, programs):
-                _add(found, item, count, observations.stack(key))
+                _add(found, item, count, observations.beginning(key))
     for item in _links(names, found):
-        _add(found, item, names[item], names.stack(item))
+        _add(found, item, names[item], names.beginning(item))
     folders = _folders(found)
-    for event, name, count, stack in renames:
+    for event, name, count, beginning in renames:
         for item in _two_names(event, CALLS[name], folders):
-            _add(found, item, count, stack)
+            _add(found, item, count, beginning)
     return _merge(found, folders, programs)
 
 
-def _add(found: Tally[_Found], item: _Found, count: int, stack: int) -> None:
-    found.add(item, item.executable, count, stack)
+def _add(found: Tally[_Found], item: _Found, count: int, beginning: Beginning) -> None:
+    found.add(item, item.executable, count, beginning)
 
 
 def _resolution(event: Event, row: CallRow) -> Resolution:
@@ -236,7 +236,7 @@ def _merge(found: Tally[_Found], folders: set[bytes], programs: Mapping[int, Pro
         folder = "folder" if item.folder or item.path in folders else ""
         executable, path = program_text(programs, item.executable), to_text(item.path)
         seen = (executable, path, item.operation, item.result, item.resolution, item.syscall, folder)
-        merged.add(seen, item.executable, found[item], found.stack(item))
+        merged.add(seen, item.executable, found[item], found.beginning(item))
     return tuple(
         sorted(
             FileSeen(

@@ -89,7 +89,7 @@ def decode_lookups(observations: Observations, programs: Mapping[int, Program]) 
         if answer is not None:
             item = program_text(programs, event.key.executable), answer[0]
             count = observations.seen.get(event.key, 1)
-            found.add(item, event.key.executable, count, observations.stack(event.key))
+            found.add(item, event.key.executable, count, observations.beginning(event.key))
             addresses[item].update(answer[1])
     return tuple(
         sorted(

@@ -32,7 +32,7 @@ def decode_mounts(observations: Observations, programs: Mapping[int, Program]) -
         executable = program_text(programs, event.key.executable)
         item = (executable, to_text(event.string), syscall, result_of(event.key.error))
         count = observations.seen.get(event.key, 1)
-        found.add(item, event.key.executable, count, observations.stack(event.key))
+        found.add(item, event.key.executable, count, observations.beginning(event.key))
     return tuple(
         sorted(
             MountSeen(

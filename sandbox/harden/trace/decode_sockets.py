@@ -79,7 +79,7 @@ def decode_sockets(
             syscall,
         )
         count = observations.seen.get(event.key, 1)
-        found.add(item, event.key.executable, count, observations.stack(event.key))
+        found.add(item, event.key.executable, count, observations.beginning(event.key))
     seen = [
         SocketSeen(
             executable=executable,

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeVar
 
+from harden.model.seen import First
+
 __all__ = [
     "COMBINATIONS",
     "DISTINCT",
@@ -38,6 +40,7 @@ __all__ = [
     "parse_state",
     "unpack_entries",
     "unpack_key",
+    "unpack_tallies",
 ]
 
 SYSCALLS: Final = 512
@@ -224,6 +227,8 @@ _KEYS: Final[Mapping[type, struct.Struct]] = {
     SignalKey: struct.Struct("=IiHBB"),
     RingKey: struct.Struct("=IiHH"),
 }
+_TALLY: Final = "QQI4x"
+"""`struct tally`."""
 _EVENT: Final = struct.Struct("=QQIHhIIIHH8H")
 _SEGMENTS: Final = 6
 
@@ -244,6 +249,24 @@ def unpack_entries(type_: type[K], data: bytes) -> dict[K, int]:
     key = _KEYS[type_]
     entry = struct.Struct(key.format + "Q")
     return {type_(*fields[:-1]): fields[-1] for fields in entry.iter_unpack(data)}
+
+
+def unpack_tallies(type_: type[K], data: bytes, start_ns: int) -> tuple[dict[K, int], dict[K, First]]:
+    """The entries of a map from keys of `type_` to `struct tally`: how often each was seen, and when first and by whom.
+
+    `start_ns` is when the gate was opened, by the clock that they were stamped with; 0: not known. An entry that counts
+    nothing tells only the latter: what a task counts itself is added when it ends.
+    """
+    entry = struct.Struct(_KEYS[type_].format + _TALLY)
+    counts: dict[K, int] = {}
+    firsts: dict[K, First] = {}
+    for *fields, count, time_ns, process in entry.iter_unpack(data):
+        key = type_(*fields)
+        if count:
+            counts[key] = count
+        if start_ns and time_ns >= start_ns:
+            firsts[key] = First((time_ns - start_ns) // 1000, process or None)
+    return counts, firsts
 
 
 def parse_state(section: bytes) -> State:

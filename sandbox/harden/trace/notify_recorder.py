@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from types import TracebackType
 from typing import Self
 
 from harden.errors import KernelError
 from harden.kernel.host import native_arch
 from harden.trace.layout import COMBINATIONS
-from harden.trace.notify_table import TABLE_SIZE, encode_table, read_progress, read_table
+from harden.trace.notify_table import START_AT, TABLE_SIZE, encode_start, encode_table, read_progress, read_table
 from harden.trace.observations import Observations
 from harden.trace.progress import Progress
 
@@ -46,6 +47,16 @@ class NotifyRecorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    def begin(self) -> None:
+        """The gate opens now: times are counted from here on. Without it they are not known.
+
+        Raises KernelError where the table cannot be written.
+        """
+        try:
+            os.pwrite(self.fd, encode_start(time.monotonic_ns()), START_AT)
+        except OSError as error:
+            raise KernelError("pwrite of the recorder's table", error.errno or 0, hint="run harden again") from None
 
     def begin_serving(self) -> None:
         """Nothing: it does not tell phases apart (Unseen.PHASES), everything is `init`."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from harden.model.arch import Arch
 from harden.model.recording import Unseen
+from harden.model.seen import First
 from harden.trace.config import encode_config
 from harden.trace.layout import (
     COMBINATIONS,
@@ -28,29 +29,33 @@ from harden.trace.layout import (
     SeenKey,
     parse_event,
     parse_records,
-    unpack_entries,
+    unpack_tallies,
 )
 from harden.trace.observations import Observations
 from harden.trace.place import names_of_path
 from harden.trace.progress import Progress, describe_event
 
-__all__ = ["TABLE_SIZE", "encode_table", "read_progress", "read_table"]
+__all__ = ["START_AT", "TABLE_SIZE", "encode_start", "encode_table", "read_progress", "read_table"]
 
 _MAGIC: Final = 0x31464954544F4E48
 _PAGE: Final = 4096
 _EXECUTABLES: Final = 1024
 _ABIS: Final = 3
-_HEADER: Final = struct.Struct("=QIIIIQQQQQ8Q")
+_HEADER: Final = struct.Struct("=QIIIIQQQQQ8QQ")
+START_AT: Final = _HEADER.size - 8
+"""Where it says when the gate was opened."""
+_TALLY: Final = 24
+"""Bytes of `struct tally`, which begins with the count."""
 _FINISHED: Final = 2
 _FEATURES: Final = ((1, "wait-killable"), (2, "sync wake-up"), (4, "one CPU"))
 _SECTIONS: Final = {
     "header": _HEADER.size,
     "config": 7 * _PAGE,
-    "counts": _EXECUTABLES * _ABIS * SYSCALLS * 8,
+    "counts": _EXECUTABLES * _ABIS * SYSCALLS * _TALLY,
     "distinct": _EXECUTABLES * SYSCALLS * 4,
-    "odd": 4096 * 24,
-    "arguments": 65536 * 40,
-    "seen": 131072 * 40,
+    "odd": 4096 * (16 + _TALLY),
+    "arguments": 65536 * (32 + _TALLY),
+    "seen": 131072 * (32 + _TALLY),
     "events": 64 << 20,
 }
 """Section to bytes, in their order; each starts on a page."""
@@ -76,13 +81,22 @@ def encode_table(*, arch: Arch, seed: int, combinations: int = COMBINATIONS) -> 
     return struct.pack("=Q", _MAGIC).ljust(_AT["config"], b"\0") + config
 
 
+def encode_start(now_ns: int) -> bytes:
+    """What stands at START_AT; `now_ns` is by CLOCK_MONOTONIC, as harden-exec has it."""
+    return struct.pack("=Q", now_ns)
+
+
 def read_table(fd: int, *, arch: Arch, combinations: int = COMBINATIONS) -> Observations:
     """What the recorder left in the memfd `fd`. Everything that is missing is among the losses."""
     fields = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
     state, features, executables, killed, event_bytes, _count, _last, listeners, sockets = fields[1:10]
-    losses = {_RENAMED.get(name, name): count for name, count in zip(LOSSES, fields[10:], strict=True)}
+    losses = {_RENAMED.get(name, name): count for name, count in zip(LOSSES, fields[10:-1], strict=True)}
     losses |= {"listeners": listeners, "sockets": sockets, "recorder": int(state != _FINISHED)}
-    seen = unpack_entries(SeenKey, _used(fd, "seen"))
+    start_ns = fields[-1]
+    counts, calls = _counts(fd, executables, start_ns)
+    odd, odd_calls = unpack_tallies(CountKey, _used(fd, "odd"), start_ns)
+    arguments, firsts = unpack_tallies(ArgumentKey, _used(fd, "arguments"), start_ns)
+    seen, things = unpack_tallies(SeenKey, _used(fd, "seen"), start_ns)
     survivors = [SeenKey(number, 0, 0, KILLED_NR, 0, 0, 0) for number in range(killed)]
     return Observations(
         recorder=f"notify ({', '.join(['user notification', *(word for bit, word in _FEATURES if features & bit)])})",
@@ -90,8 +104,9 @@ def read_table(fd: int, *, arch: Arch, combinations: int = COMBINATIONS) -> Obse
         unseen=tuple(Unseen),
         events=tuple(_with_names(parse_event(record)) for record in parse_records(_section(fd, "events", event_bytes))),
         seen=seen | dict.fromkeys(survivors, 1),
-        counts=_counts(fd, executables) | unpack_entries(CountKey, _used(fd, "odd")),
-        arguments=unpack_entries(ArgumentKey, _used(fd, "arguments")),
+        counts=counts | odd,
+        arguments=arguments,
+        firsts={CountKey: calls | odd_calls, ArgumentKey: firsts, SeenKey: things},
         combinations=_combinations(fd, executables),
         combination_limit=combinations,
         losses={name: count for name, count in losses.items() if count},
@@ -106,12 +121,12 @@ def read_progress(fd: int, *, arch: Arch, before: Progress | None) -> Progress:
     event = _with_names(parse_event(os.pread(fd, size, _AT["events"] + last + 4))) if count else None
     is_new = before is None or before.new != count
     return Progress(
-        calls=sum(_counts(fd, executables).values()),
+        calls=sum(_counts(fd, executables, 0)[0].values()),
         tasks=None,
         new=count,
         last=describe_event(event, arch) if event else "",
         last_s=time.monotonic() if before is None or is_new else before.last_s,
-        lost=sum(fields[10:]),
+        lost=sum(fields[10:-1]),
     )
 
 
@@ -123,20 +138,22 @@ def _section(fd: int, name: str, size: int) -> bytes:
 
 
 def _used(fd: int, name: str) -> bytes:
-    """The entries of a hash table that count something: the count is their last field."""
-    size = {"seen": 40, "odd": 24, "arguments": 40}[name]
-    entries = struct.iter_unpack(f"{size - 8}s8s", _section(fd, name, _SECTIONS[name]))
-    return b"".join(key + count for key, count in entries if count != bytes(8))
+    """The entries of a hash table that count something: a tally is what they end with."""
+    size = {"seen": 32, "odd": 16, "arguments": 32}[name]
+    entries = struct.iter_unpack(f"{size}s8s{_TALLY - 8}s", _section(fd, name, _SECTIONS[name]))
+    return b"".join(key + count + first for key, count, first in entries if count != bytes(8))
 
 
-def _counts(fd: int, executables: int) -> dict[CountKey, int]:
+def _counts(fd: int, executables: int, start_ns: int) -> tuple[dict[CountKey, int], dict[CountKey, First]]:
+    """How often, and when first, each executable made each call."""
     numbers = _ABIS * SYSCALLS
-    counters = memoryview(_section(fd, "counts", (executables + 1) * numbers * 8)).cast("Q")
-    return {
-        CountKey(index // numbers, index % numbers // SYSCALLS, index % SYSCALLS, 0): count
-        for index, count in enumerate(counters)
-        if count
-    }
+    tallies = _section(fd, "counts", (executables + 1) * numbers * _TALLY)
+    used = bytearray()
+    for index, (count, first) in enumerate(struct.iter_unpack(f"8s{_TALLY - 8}s", tallies)):
+        if count != bytes(8):
+            key = index // numbers, index % numbers // SYSCALLS, index % SYSCALLS, 0
+            used += struct.pack("=IIIi", *key) + count + first
+    return unpack_tallies(CountKey, bytes(used), start_ns)
 
 
 def _combinations(fd: int, executables: int) -> dict[CombinationKey, int]:

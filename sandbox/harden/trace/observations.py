@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from harden.model.arch import Arch
 from harden.model.recording import Unseen
+from harden.model.seen import NOT_KNOWN, First
 from harden.model.stack import NO_STACK
 from harden.trace.layout import (
     COMBINATIONS,
@@ -23,7 +25,15 @@ from harden.trace.layout import (
 )
 from harden.trace.stack_records import Key, Owner, StackRecords
 
-__all__ = ["Observations"]
+__all__ = ["Beginning", "Observations"]
+
+
+class Beginning(NamedTuple):
+    """The first time of something."""
+
+    stack: int = NO_STACK
+    """Number of the stack that it was done from; they are numbered in the order of their first time."""
+    first: First = NOT_KNOWN
 
 
 class Observations(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +70,13 @@ class Observations(msgspec.Struct, frozen=True, kw_only=True):
     """The user stacks of what is new; empty for a recorder that takes none."""
     stack_numbers: Mapping[Owner, int] = {}
     """The number that the stack of each of its owners has in a recording (`decode_stacks`)."""
+    firsts: Mapping[type, Mapping[Any, First]] = {}
+    """When the thing of each key was first seen, and by which process; by the type of the key."""
     losses: Mapping[str, int] = {}
     """Why something is missing, to how often; see `decode_gaps`."""
 
-    def stack(self, key: Key) -> int:
-        """The number of the stack that what has this key was first seen with."""
-        return self.stack_numbers.get((type(key), key), NO_STACK)
+    def beginning(self, key: Key) -> Beginning:
+        """The first time of what has this key."""
+        return Beginning(
+            self.stack_numbers.get((type(key), key), NO_STACK), self.firsts.get(type(key), {}).get(key, NOT_KNOWN)
+        )

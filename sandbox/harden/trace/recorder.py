@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final
 
 from harden.errors import HardenError
+from harden.kernel.clock import kernel_monotonic_ns
 from harden.kernel.host import native_arch
 from harden.model.arch import Arch
 from harden.model.recording import Unseen
@@ -33,10 +34,12 @@ from harden.trace.layout import (
     parse_records,
     parse_state,
     unpack_entries,
+    unpack_tallies,
 )
 from harden.trace.observations import Observations
 from harden.trace.progress import Progress, describe_event
 from harden.trace.stack_records import parse_stack_records
+from harden.trace.tally_maps import read_tallies
 
 __all__ = ["CAPABILITY_HOOKS", "ESSENTIAL_PROGRAMS", "FLUSH_PROGRAM", "OPTIONAL_PROGRAMS", "SUM_PROGRAM", "Recorder"]
 
@@ -81,6 +84,7 @@ class Recorder:
         without = "".join(f"; without {name}" for name in sorted(left_out))
         self.description = f"bpf (tp_btf; capabilities: {capability_hook}{without})"
         """The backend and its hooks, as a recording names them."""
+        self._start_ns = 0
         self._observations: Observations | None = None
         self._drain_error: HardenError | None = None
         self._last = (0, b"", 0.0)
@@ -147,6 +151,10 @@ class Recorder:
         with self._lock:
             return self._bpf.drain(0) if self._observations is None else 0
 
+    def begin(self) -> None:
+        """The gate opens now: times are counted from here on. Without it they are not known."""
+        self._start_ns = kernel_monotonic_ns()
+
     def begin_serving(self) -> None:
         """Every recorded thread is in the phase `serving` from its next call on; does nothing after `stop()`."""
         if self._observations is None:
@@ -158,7 +166,8 @@ class Recorder:
         before = parse_state(bpf.read(".data.state"))
         bpf.iterate(SUM_PROGRAM)
         state = parse_state(bpf.read(".data.state"))
-        counted = sum(count for key, count in unpack_entries(CountKey, bpf.read("counts")).items() if not key.error)
+        counts, _ = unpack_tallies(CountKey, bpf.read("counts"), 0)
+        counted = sum(count for key, count in counts.items() if not key.error)
         new, last, last_s = self._last
         return Progress(
             calls=counted + state.unflushed - before.unflushed,
@@ -205,7 +214,8 @@ class Recorder:
         losses = dict(state.losses)
         losses["memory"] = bpf.overflows(_EVENTS)
         losses["skipped"] = bpf.misses()
-        capabilities = unpack_entries(CapabilityKey, bpf.read("capabilities"))
+        seen, firsts = read_tallies(bpf, self._start_ns)
+        capabilities = seen[CapabilityKey]
         stacks = bpf.read("stacks") if any(key.stack >= 0 for key in capabilities) else b""
         # Said where the recording names its recorder: more is then taken for needed, nothing is missing.
         hidden = "; kernel symbols hidden, so checks that only look count as real" if stacks and hides_symbols() else ""
@@ -216,16 +226,17 @@ class Recorder:
             unseen=() if self.takes_stacks else (Unseen.STACKS,),
             stacks=parse_stack_records(bpf.records(_USER_STACKS), stack_losses),
             events=tuple(parse_event(record) for record in parse_records(bpf.records(_EVENTS))),
-            seen=unpack_entries(SeenKey, bpf.read("seen")),
-            counts=unpack_entries(CountKey, bpf.read("counts")),
-            arguments=unpack_entries(ArgumentKey, bpf.read("arguments")),
+            seen=seen[SeenKey],
+            counts=seen[CountKey],
+            arguments=seen[ArgumentKey],
             combinations=unpack_entries(CombinationKey, bpf.read("combinations")),
             combination_limit=self._combinations,
             refusals=unpack_entries(RefusalKey, bpf.read("refusals")),
             capabilities=capabilities,
             probing_stacks=probing_stacks(stacks),
-            signals=unpack_entries(SignalKey, bpf.read("signals")),
-            rings=unpack_entries(RingKey, bpf.read("rings")),
+            signals=seen[SignalKey],
+            rings=seen[RingKey],
+            firsts=firsts,
             tasks_peak=state.tasks_peak,
             descriptors_peak=state.descriptors_peak,
             descriptors_asked=state.descriptors_asked,

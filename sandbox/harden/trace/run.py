@@ -11,7 +11,7 @@ import harden
 from harden.model.outcome import Change
 from harden.model.recording import ExecutableSeen, FileSeen, Gap, GapKind, Host, Run, RunStatus, Unseen
 from harden.model.resource_limit import PeakName
-from harden.model.stack import NO_STACK
+from harden.model.seen import without_evidence
 from harden.model.workload import Workload
 from harden.trace.decode import (
     ABI_NATIVE,
@@ -97,7 +97,7 @@ def _with_through(files: tuple[FileSeen, ...], through: tuple[FileSeen, ...]) ->
     """Both, sorted, and what is in both once."""
     if not through:
         return files
-    known = {msgspec.structs.replace(file, stack=NO_STACK) for file in files}
+    known = set(without_evidence(files))
     return tuple(sorted((*files, *(file for file in through if file not in known))))
 
 

@@ -13,6 +13,9 @@ __all__ = ["RunningRecorder"]
 class RunningRecorder(Protocol):
     """A recorder at work."""
 
+    def begin(self) -> None:
+        """The gate opens now, which is what the times of a recording count from."""
+
     def begin_serving(self) -> None:
         """The program is ready: the phase `serving` begins, for a recorder that tells phases apart."""
 

@@ -179,6 +179,18 @@ struct seccomp {
 	int mode;
 };
 
+struct pid_namespace;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	int pid;
@@ -188,6 +200,7 @@ struct task_struct {
 	unsigned long nvcsw;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct seccomp seccomp;
 	struct mm_struct *mm;

@@ -100,6 +100,19 @@ enum call_abi { ABI_NATIVE, ABI_X32, ABI_COMPAT };
 /* In a key's executable number: the thread was in the phase `serving`, not `init`. */
 #define SERVING (1u << 31)
 
+/* When something was first seen, by CLOCK_MONOTONIC in nanoseconds, and the process that did it; 0: not known. */
+struct first {
+	__u64 time;
+	__u32 process; /* its number as the payload sees it */
+	__u32 unused;
+};
+
+/* How often something was seen: the value of all maps but `combinations` and `refusals`. */
+struct tally {
+	__u64 count;
+	struct first first;
+};
+
 struct count_key {
 	__u32 executable;
 	__u32 abi;

@@ -12,7 +12,6 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define EEXIST 17
 #define E2BIG 7
 #define EFAULT 14
 #define EBUSY 16
@@ -22,6 +21,8 @@ struct recorder_state global SEC(".data.state") = {};
 struct recorder_control control SEC(".data.control") = {};
 /* A socket was connected, or something sent, to a name server: only from then on answers are looked for. */
 __u32 resolves SEC(".data.resolves") = 0;
+/* How deep the payload's pid namespace is below the initial one. */
+__u32 pid_level SEC(".data.pid_level") = 0;
 
 /* Counters live in the task: the hot path takes no lock, no hash and no other processor's cache line. */
 struct task_state {
@@ -52,14 +53,14 @@ struct {
 		__type(value, value_type);                                                                             \
 	} name SEC(".maps")
 
-HASH_MAP(counts, struct count_key, __u64, 65536);
-HASH_MAP(arguments, struct argument_key, __u64, 65536);
+HASH_MAP(counts, struct count_key, struct tally, 65536);
+HASH_MAP(arguments, struct argument_key, struct tally, 65536);
 HASH_MAP(combinations, struct combination_key, __u64, 65536);
 HASH_MAP(executables, struct executable_key, __u32, 8192);
-HASH_MAP(seen, struct seen_key, __u64, 1); /* resized when it is loaded */
-HASH_MAP(signals, struct signal_key, __u64, 16384);
-HASH_MAP(rings, struct ring_key, __u64, 16384);
-HASH_MAP(capabilities, struct capability_key, __u64, 16384);
+HASH_MAP(seen, struct seen_key, struct tally, 1); /* resized when it is loaded */
+HASH_MAP(signals, struct signal_key, struct tally, 16384);
+HASH_MAP(rings, struct ring_key, struct tally, 16384);
+HASH_MAP(capabilities, struct capability_key, struct tally, 16384);
 HASH_MAP(refusals, struct refusal_key, __u64, 16384);
 
 struct {
@@ -111,25 +112,59 @@ static __always_inline void lose_update(long error)
 	lose(error == -E2BIG ? &global.losses.map_full : &global.losses.no_memory);
 }
 
+/* The current process's number in the payload's pid namespace; 0 where it has none. */
+__noinline __u32 process_number(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 number = 0, level = pid_level;
+	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers);
+
+	if (!pid || level > BPF_CORE_READ(pid, level))
+		return 0;
+	/* One per namespace: the compiler does not know how large one is in this kernel. */
+	at += level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr);
+	bpf_probe_read_kernel(&number, sizeof(number), at);
+	return number;
+}
+
+/* Add to an entry of a hash map; false where there is none. */
+static __always_inline bool add_to(void *map, const void *key, __u64 amount)
+{
+	__u64 *count = bpf_map_lookup_elem(map, key);
+
+	if (count)
+		__sync_fetch_and_add(count, amount);
+	return count;
+}
+
+/* Make an entry, or add to the one that was made meanwhile; true when this made it. */
+static __always_inline bool make(void *map, const void *key, const struct tally *made)
+{
+	long error = bpf_map_update_elem(map, key, made, BPF_NOEXIST);
+
+	if (!error)
+		return 1;
+	if (!add_to(map, key, made->count))
+		lose_update(error);
+	return 0;
+}
+
+/* Make an entry for something that the current process does now. */
+static __always_inline bool make_now(void *map, const void *key, __u64 amount)
+{
+	struct tally made = {
+		.count = amount,
+		.first = {.time = bpf_ktime_get_ns(), .process = process_number()},
+	};
+
+	return make(map, key, &made);
+}
+
 /* Add to a counter of a hash map; true when this made the entry. */
 static __always_inline bool add(void *map, const void *key, __u64 amount)
 {
-	__u64 *count = bpf_map_lookup_elem(map, key);
-	long error;
-
-	if (count) {
-		__sync_fetch_and_add(count, amount);
-		return 0;
-	}
-	error = bpf_map_update_elem(map, key, &amount, BPF_NOEXIST);
-	if (!error)
-		return 1;
-	count = bpf_map_lookup_elem(map, key);
-	if (count)
-		__sync_fetch_and_add(count, amount);
-	else
-		lose_update(error);
-	return 0;
+	return !add_to(map, key, amount) && make_now(map, key, amount);
 }
 
 #endif

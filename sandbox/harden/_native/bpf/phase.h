@@ -20,7 +20,9 @@ static long flush_one(__u32 nr, struct flush *flush)
 
 	made = flush->state->counts[row_of(nr)];
 	if (made) {
-		add(&counts, &key, made);
+		/* When it was first made is told by an entry that was made then. */
+		if (!add_to(&counts, &key, made))
+			make(&counts, &key, &(struct tally){.count = made});
 		flush->state->counts[row_of(nr)] = 0;
 	}
 	return 0;

@@ -158,6 +158,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 			global.namespace = (__u64)BPF_CORE_READ(task, cred, user_ns);
 		if (!global.payload) {
 			global.payload = task->tgid;
+			pid_level = BPF_CORE_READ(task, thread_pid, level);
 			see_first_limit(task);
 			see_table();
 		}

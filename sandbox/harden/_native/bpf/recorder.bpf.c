@@ -21,8 +21,7 @@ static __noinline int take_arguments(const struct pt_regs *regs, __u32 executabl
 	struct argument_key key = {.executable = executable, .nr = nr};
 	struct combination_key call = {.executable = executable, .nr = nr};
 	const volatile struct argument_row *row;
-	__u64 *count, one = 1;
-	long error;
+	__u64 *count;
 
 	row = &config.arguments[row_of(nr)];
 	for (int i = 0; i < ARGUMENTS; i++)
@@ -33,22 +32,14 @@ static __noinline int take_arguments(const struct pt_regs *regs, __u32 executabl
 			return 1;
 		key.values[0] &= row->mask[0];
 	}
-	count = bpf_map_lookup_elem(&arguments, &key);
-	if (count) {
-		__sync_fetch_and_add(count, 1);
+	if (add_to(&arguments, &key, 1))
 		return 0;
-	}
 	/* Beyond the limit nothing more is kept: more than `combinations` distinct ones is itself what is recorded. */
 	add(&combinations, &call, 1);
 	count = bpf_map_lookup_elem(&combinations, &call);
 	if (count && *count > config.combinations)
 		return 0;
-	error = bpf_map_update_elem(&arguments, &key, &one, BPF_NOEXIST);
-	if (error == -EEXIST)
-		add(&arguments, &key, 1);
-	else if (error)
-		lose_update(error);
-	else if (config.stacks)
+	if (make_now(&arguments, &key, 1) && config.stacks)
 		tell_stack(stack ? stack : take_stack(executable, nr), OWNER_ARGUMENTS, &key, sizeof(key));
 	return 0;
 }
@@ -73,7 +64,7 @@ int BPF_PROG(call_enter, struct pt_regs *regs, long id)
 		return 0;
 	}
 	traits = config.traits[row_of(nr)];
-	if (!state->counts[row_of(nr)]++ && config.stacks)
+	if (!state->counts[row_of(nr)]++)
 		stack = see_first_call(state->executable, nr);
 	if (traits & TRAIT_STACK && config.stacks)
 		state->stack = stack ? stack : take_stack(state->executable, nr);

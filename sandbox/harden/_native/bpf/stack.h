@@ -245,16 +245,22 @@ static __always_inline void tell_stack(__u64 stack, enum stack_owner owner, cons
 	send_evidence(scratch, size);
 }
 
-/* The first call of this number by an executable: its stack, 0 when it is not the first or cannot be copied. */
+/*
+ * A task's first call of this number: its entry is made now, and counts when the task's own counters are flushed. The
+ * stack of the first one by an executable; 0 for another, or when it cannot be copied.
+ */
 static __noinline __u64 see_first_call(__u32 executable, __u32 nr)
 {
 	struct combination_key call = {.executable = executable & ~SERVING, .nr = nr | STACK_CALL};
-	struct count_key key = {.executable = executable & ~SERVING, .abi = ABI_NATIVE, .nr = nr};
+	struct count_key key = {.executable = executable, .abi = ABI_NATIVE, .nr = nr};
 	__u64 stack, one = 1;
 
+	if (!add(&counts, &key, 0) || !config.stacks)
+		return 0;
 	if (bpf_map_lookup_elem(&stacked, &call) || bpf_map_update_elem(&stacked, &call, &one, BPF_NOEXIST))
 		return 0;
 	stack = take_stack(executable, nr);
+	key.executable = call.executable;
 	tell_stack(stack, OWNER_CALL, &key, sizeof(key));
 	return stack;
 }

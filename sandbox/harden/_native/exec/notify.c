@@ -90,14 +90,15 @@ static void see_arguments(const struct waiting *call)
 		if (!look_bytes(call, *first, first, sizeof(*first)) || !look_is_valid(call->id))
 			return;
 	}
-	table_arguments(call->executable, call->nr, arguments);
+	table_arguments(call->executable, call->nr, arguments, call->process);
 }
 
 static void see_native(struct task *task, const struct seccomp_data *data)
 {
 	uint64_t arguments[6];
-	struct waiting call = { .id = request.call.id, .tid = task->tid, .executable = task->executable,
-				.nr = (uint32_t)data->nr, .at_root = task->at_root, .arguments = arguments };
+	struct waiting call = { .id = request.call.id, .tid = task->tid, .process = task->process,
+				.executable = task->executable, .nr = (uint32_t)data->nr, .at_root = task->at_root,
+				.arguments = arguments };
 	const struct call_row *row;
 
 	if (call.nr >= SYSCALLS)
@@ -127,7 +128,7 @@ static void see(void)
 
 	if (!task)
 		return; /* It was killed: the call is not made. */
-	table_count(task->executable, abi, nr);
+	table_count(task->executable, abi, nr, task->process);
 	if (abi == ABI_NATIVE)
 		see_native(task, data);
 	else

@@ -43,7 +43,7 @@ static void send(const struct waiting *call, struct seen_key *key, uint16_t mark
 	}
 	key->hash = hash;
 	/* Else what was read is nobody's, or another's, and the call is not made. */
-	if (look_is_valid(call->id) && table_see(key))
+	if (look_is_valid(call->id) && table_see(key, call->process))
 		table_event(key, (uint32_t)call->tid, EVENT_FILE, marks, text);
 }
 
@@ -266,7 +266,7 @@ static void see_type(const struct waiting *call, const struct call_row *row)
 	text.bytes[SEGMENT_STRING] = type;
 	text.length[SEGMENT_STRING] = (size_t)length;
 	key.hash = table_hash(notify_table->config.seed, type, (size_t)length);
-	if (look_is_valid(call->id) && table_see(&key))
+	if (look_is_valid(call->id) && table_see(&key, call->process))
 		table_event(&key, (uint32_t)call->tid, EVENT_TYPE, 0, &text);
 }
 

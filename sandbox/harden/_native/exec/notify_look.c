@@ -201,11 +201,36 @@ static pid_t number_at(const char *at)
 	return number;
 }
 
-pid_t look_group(pid_t tid)
+/*
+ * Of the numbers that a process has, one per pid namespace from ours on, the one in the sandbox's: the last of the first
+ * process that is looked at, which is the payload.
+ */
+static uint32_t number_inside(const char *at)
 {
-	char text[1024];
+	static unsigned depth;
+	uint32_t number = 0;
+	unsigned count = 0;
 
-	return number_at(status_field(tid, text, sizeof(text), "\nTgid:\t"));
+	for (; at && *at == '\t' && (!depth || count < depth); at += strspn(at, "0123456789")) {
+		number = (uint32_t)number_at(++at);
+		count++;
+	}
+	if (!depth)
+		depth = count;
+	return count == depth ? number : 0;
+}
+
+pid_t look_group(pid_t tid, uint32_t *inside)
+{
+	static const char OWN[] = "\nNStgid:";
+	char text[4096];
+	const char *at = status_field(tid, text, sizeof(text), "\nTgid:\t"), *numbers;
+
+	if (inside) {
+		numbers = at ? strstr(at, OWN) : NULL;
+		*inside = numbers ? number_inside(numbers + strlen(OWN)) : 0;
+	}
+	return number_at(at);
 }
 
 pid_t look_parent(pid_t tid)

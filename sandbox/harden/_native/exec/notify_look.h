@@ -11,6 +11,7 @@
 struct waiting {
 	uint64_t id;
 	pid_t tid;
+	uint32_t process; /* as the sandbox numbers it; 0: not known */
 	uint32_t executable;
 	uint32_t nr;
 	bool at_root; /* its root is the sandbox's */
@@ -36,7 +37,8 @@ const char *look_own_number(pid_t tid, char *text, size_t size);
 int look_open(pid_t tid, const char *what, int flags);
 /* A file of /proc/TID; the number of bytes read, or -1. */
 ssize_t look_file(pid_t tid, const char *what, void *to, size_t size);
-pid_t look_group(pid_t tid);
+/* Its process's number; `inside`, where not NULL, gets that as the sandbox has it, 0 where it is not known. */
+pid_t look_group(pid_t tid, uint32_t *inside);
 pid_t look_parent(pid_t tid);
 /* How many threads its process has, those included that end; 0 if it is gone. */
 uint32_t look_threads(pid_t tid);

@@ -30,7 +30,7 @@ static bool describe(const struct waiting *call, int fd, struct seen_key *key)
 
 	if (!look_status(call->tid, fd, &status) || !S_ISSOCK(status.st_mode))
 		return false;
-	process = sys_pidfd_open(look_group(call->tid));
+	process = sys_pidfd_open(look_group(call->tid, NULL));
 	if (process >= 0) {
 		copy = (int)syscall(SYS_pidfd_getfd, process, fd, 0);
 		close(process);
@@ -54,7 +54,7 @@ static void send_event(const struct waiting *call, struct seen_key *key, const s
 
 	hash = table_hash(hash, text->bytes[SEGMENT_STRING], text->length[SEGMENT_STRING]);
 	key->hash = table_hash(hash, text->bytes[SEGMENT_BASE], text->length[SEGMENT_BASE]);
-	if (look_is_valid(call->id) && table_see(key))
+	if (look_is_valid(call->id) && table_see(key, call->process))
 		table_event(key, (uint32_t)call->tid, EVENT_SOCKET, 0, text);
 }
 

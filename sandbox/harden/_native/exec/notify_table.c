@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct notify_table *notify_table;
 
@@ -35,7 +36,18 @@ static uint32_t slot_of(const void *key, size_t size, uint32_t slots)
 	return (uint32_t)(table_hash(notify_table->config.seed, key, size) >> 16) % slots;
 }
 
-static void count_odd(uint32_t executable, uint32_t abi, uint32_t nr)
+static void add_one(struct tally *tally, uint32_t process)
+{
+	struct timespec now;
+
+	if (tally->count++)
+		return;
+	tally->first.process = process;
+	if (clock_gettime(CLOCK_MONOTONIC, &now) == 0)
+		tally->first.time = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static void count_odd(uint32_t executable, uint32_t abi, uint32_t nr, uint32_t process)
 {
 	struct count_key key = { .executable = executable, .abi = abi, .nr = nr };
 	uint32_t slot = slot_of(&key, sizeof(key), NOTIFY_ODD);
@@ -43,22 +55,22 @@ static void count_odd(uint32_t executable, uint32_t abi, uint32_t nr)
 	for (uint32_t i = 0; i < NOTIFY_ODD; i++, slot = (slot + 1) % NOTIFY_ODD) {
 		struct odd_count *entry = &notify_table->odd[slot];
 
-		if (!entry->count)
+		if (!entry->tally.count)
 			entry->key = key;
 		if (memcmp(&entry->key, &key, sizeof(key)) == 0) {
-			entry->count++;
+			add_one(&entry->tally, process);
 			return;
 		}
 	}
 	notify_table->header.losses.map_full++;
 }
 
-void table_count(uint32_t executable, uint32_t abi, uint32_t nr)
+void table_count(uint32_t executable, uint32_t abi, uint32_t nr, uint32_t process)
 {
 	if (nr < SYSCALLS)
-		notify_table->counts[executable][abi][nr]++;
+		add_one(&notify_table->counts[executable][abi][nr], process);
 	else
-		count_odd(executable, abi, nr);
+		count_odd(executable, abi, nr, process);
 }
 
 /* At most seven eighths are filled, so that a search ends soon. */
@@ -67,7 +79,7 @@ static bool has_room(uint32_t used, uint32_t slots)
 	return used < slots / 8 * 7;
 }
 
-void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments)
+void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments, uint32_t process)
 {
 	const struct argument_row *row = &notify_table->config.arguments[nr];
 	struct argument_key key = { .executable = executable, .nr = nr };
@@ -81,7 +93,7 @@ void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments
 	for (;; slot = (slot + 1) % NOTIFY_ARGUMENTS) {
 		struct argument_count *entry = &notify_table->arguments[slot];
 
-		if (!entry->count) {
+		if (!entry->tally.count) {
 			/* Beyond the limit nothing is kept: a call's arguments are known or not. */
 			if (*distinct > notify_table->config.combinations)
 				return;
@@ -94,13 +106,13 @@ void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments
 			entry->key = key;
 		}
 		if (memcmp(&entry->key, &key, sizeof(key)) == 0) {
-			entry->count++;
+			add_one(&entry->tally, process);
 			return;
 		}
 	}
 }
 
-bool table_see(const struct seen_key *key)
+bool table_see(const struct seen_key *key, uint32_t process)
 {
 	uint32_t slot = slot_of(key, sizeof(*key), NOTIFY_SEEN);
 	static uint32_t used;
@@ -108,18 +120,18 @@ bool table_see(const struct seen_key *key)
 	for (;; slot = (slot + 1) % NOTIFY_SEEN) {
 		struct seen_count *entry = &notify_table->seen[slot];
 
-		if (!entry->count) {
+		if (!entry->tally.count) {
 			if (!has_room(used, NOTIFY_SEEN)) {
 				notify_table->header.losses.map_full++;
 				return false;
 			}
 			used++;
 			entry->key = *key;
-			entry->count = 1;
+			add_one(&entry->tally, process);
 			return true;
 		}
 		if (memcmp(&entry->key, key, sizeof(*key)) == 0) {
-			entry->count++;
+			add_one(&entry->tally, process);
 			return false;
 		}
 	}

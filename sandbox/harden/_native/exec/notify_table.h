@@ -44,19 +44,20 @@ struct notify_header {
 	uint64_t listeners; /* the program asked for a listener of its own and could not get one */
 	uint64_t sockets;   /* sockets that could not be asked what they are */
 	struct losses losses;
+	uint64_t start; /* when the gate was opened, by CLOCK_MONOTONIC in nanoseconds; written by Python */
 };
 
 struct argument_count {
 	struct argument_key key;
-	uint64_t count;
+	struct tally tally;
 };
 struct odd_count {
 	struct count_key key;
-	uint64_t count;
+	struct tally tally;
 };
 struct seen_count {
 	struct seen_key key;
-	uint64_t count;
+	struct tally tally;
 };
 
 #define NOTIFY_PAGE __attribute__((aligned(4096)))
@@ -64,7 +65,7 @@ struct seen_count {
 struct notify_table {
 	NOTIFY_PAGE struct notify_header header;
 	NOTIFY_PAGE struct recorder_config config; /* written by Python */
-	NOTIFY_PAGE uint64_t counts[NOTIFY_EXECUTABLES][NOTIFY_ABIS][SYSCALLS];
+	NOTIFY_PAGE struct tally counts[NOTIFY_EXECUTABLES][NOTIFY_ABIS][SYSCALLS];
 	NOTIFY_PAGE uint32_t distinct[NOTIFY_EXECUTABLES][SYSCALLS]; /* combinations of arguments */
 	NOTIFY_PAGE struct odd_count odd[NOTIFY_ODD]; /* numbers beyond SYSCALLS */
 	NOTIFY_PAGE struct argument_count arguments[NOTIFY_ARGUMENTS];
@@ -73,11 +74,11 @@ struct notify_table {
 };
 
 /* harden.trace.notify_table has the same numbers. */
-_Static_assert(sizeof(struct notify_header) == 128, "layout");
+_Static_assert(sizeof(struct notify_header) == 136, "layout");
 _Static_assert(sizeof(struct recorder_config) <= 28672, "layout");
 _Static_assert(offsetof(struct notify_table, config) == 4096, "layout");
 _Static_assert(offsetof(struct notify_table, counts) == 32768, "layout");
-_Static_assert(sizeof(struct notify_table) == 89784320, "layout");
+_Static_assert(sizeof(struct notify_table) == 118161408, "layout");
 
 /* What stands in an event besides its key. */
 struct segments {
@@ -92,10 +93,11 @@ bool table_map(int fd);
 /* FNV-1a with the recorder's secret: the program must not be able to make two paths collide. */
 uint64_t table_hash(uint64_t hash, const void *bytes, size_t length);
 
-void table_count(uint32_t executable, uint32_t abi, uint32_t nr);
-void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments);
-/* Counts it; whether it is new and has room. */
-bool table_see(const struct seen_key *key);
+/* They count; what is new says that it came now, and by which process (0: not known). */
+void table_count(uint32_t executable, uint32_t abi, uint32_t nr, uint32_t process);
+void table_arguments(uint32_t executable, uint32_t nr, const uint64_t *arguments, uint32_t process);
+/* Whether it is new and has room. */
+bool table_see(const struct seen_key *key, uint32_t process);
 void table_event(const struct seen_key *key, uint32_t pid, uint16_t kind, uint16_t marks, const struct segments *text);
 
 #endif

@@ -170,11 +170,11 @@ static uint32_t number_of(pid_t tid, const struct program *program, const char *
 	return number;
 }
 
-static void see_exec(uint32_t caller, uint32_t number)
+static void see_exec(uint32_t caller, uint32_t number, uint32_t process)
 {
 	struct seen_key key = { .hash = number, .executable = caller, .nr = EXEC_NR };
 
-	table_see(&key);
+	table_see(&key, process);
 }
 
 /* A program that nobody was seen to execute: the payload itself. */
@@ -197,7 +197,7 @@ static uint32_t first_seen(const struct waiting *call, const struct program *pro
 	}
 	whole.script = hash_of(script);
 	number = number_of(call->tid, &whole, file, loader, script);
-	see_exec(0, number);
+	see_exec(0, number, call->process);
 	return number;
 }
 
@@ -212,7 +212,7 @@ static uint32_t executed(struct pending *pending, const struct task *task, const
 	whole.script = hash_of(script);
 	number = number_of(task->tid, &whole, file, loader, script);
 	if (number != pending->caller)
-		see_exec(pending->caller, number);
+		see_exec(pending->caller, number, task->process);
 	pending->group = 0;
 	return number;
 }
@@ -255,8 +255,10 @@ struct task *task_of(uint64_t id, pid_t tid)
 			generation++;
 		newest = tid;
 	}
-	*task = (struct task){ .tid = tid, .group = look_group(tid), .at_root = look_is_at_root(tid) };
+	*task = (struct task){ .tid = tid, .at_root = look_is_at_root(tid) };
+	task->group = look_group(tid, &task->process);
 	call.at_root = task->at_root;
+	call.process = task->process;
 	if (!task->group || !identify(&call, task)) {
 		task->tid = 0;
 		if (!look_is_valid(id))

@@ -6,6 +6,7 @@
 
 struct task {
 	pid_t tid, group;
+	uint32_t process; /* the group, as the sandbox numbers it; 0: not known */
 	uint32_t executable; /* 0: not known */
 	uint64_t generation;
 	bool at_root;
