@@ -11,9 +11,11 @@ import pytest
 from harden.cli import main
 from harden.model.document import encode_json
 from harden.model.recording import Recording
+from harden.model.seen import First
 from harden.render.profile_toml import render_profile
 from tests import recordings
 from tests.cli.gate import Done
+from tests.model.test_seen import with_firsts
 from tests.model.test_stack import STACKS, with_stacks
 from tests.recordings import run, syscall
 
@@ -107,6 +109,15 @@ def test_explain_shows_from_where_in_the_program_it_was_first_done(harden):
     shown = json.loads(harden("show", "small.recording.json", "--json").out)["runs"][0]
     assert shown["stacks"]["frames"][shown["stacks"]["stacks"][0]["frames"][0]]["symbol"] == "open"
     assert "stacks (3, missing: 3 limit): see harden explain" in harden("show", "small.recording.json").out
+
+
+def test_explain_tells_when_it_was_first_done_and_by_which_process(harden):
+    timed = with_firsts(SMALL, First(5, 2), First(1_234_567, 7), First(9_000, None))
+    Path("small.recording.json").write_bytes(encode_json(Recording.of([timed])))
+    assert harden("explain", "small.profile.toml", "openat").out.endswith("  first at 1.235 s, process 7\n")
+    assert "  first at 0.009 s, an unknown process\n" in harden("explain", "small.profile.toml", "socket").out
+    (behind,) = json.loads(harden("explain", "small.profile.toml", "--json", "openat").out)["granted"][0]["behind"]
+    assert (behind["first_us"], behind["process"]) == (1_234_567, 7)
 
 
 def test_explain_takes_a_rule_of_several_words(harden):

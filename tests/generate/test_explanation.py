@@ -12,7 +12,9 @@ from harden.model.local_merge import merge_local
 from harden.model.origin import Origin
 from harden.model.profile import Local, LocalRights
 from harden.model.recording import Recording
+from harden.model.seen import First
 from tests import recordings
+from tests.model.test_seen import with_firsts
 from tests.model.test_stack import STACKS, with_stacks
 from tests.recordings import PROGRAM
 
@@ -64,6 +66,24 @@ def test_a_call_has_the_stack_of_its_first_time():
     calls = [call.name for call in bare.syscalls[:3]]
     found = [explain(name, profile, recording, baseline=recordings.baseline()).granted[0] for name in calls]
     assert [each.behind[0].stack for each in found] == [STACKS.describe(2), STACKS.describe(1), ()]
+
+
+def test_a_call_tells_when_it_was_first_made_and_by_which_process():
+    """Of operations that are told as one, the earliest."""
+    bare = recordings.small_run()
+    recording = Recording.of([with_firsts(bare, First(9, 4), First(7, 2))])
+    profile = recordings.small_profile()
+    calls = [call.name for call in bare.syscalls[:3]]
+    found = [explain(name, profile, recording, baseline=recordings.baseline()).granted[0].behind[0] for name in calls]
+    assert [(each.first_us, each.process) for each in found] == [(9, 4), (7, 2), (None, None)]
+    twice = recordings.run(
+        syscalls=(
+            recordings.syscall("openat", first_us=9, process=4),
+            recordings.syscall("openat", count=2, first_us=3, process=5),
+        )
+    )
+    (granted,) = explain("openat", profile, Recording.of([twice]), baseline=recordings.baseline()).granted
+    assert [(each.count, each.first_us, each.process) for each in granted.behind] == [(3, 3, 5)]
 
 
 @pytest.mark.parametrize("text", ["ioctl TCGETS", "ioctl(TCGETS)", " ioctl( TCGETS ) "])

@@ -24,7 +24,8 @@ _STACKS: Final = 3
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--trust", is_flag=True, help="Read files that somebody else owns or can write to.")
 def command(profile: Path, rule: tuple[str, ...], as_json: bool, trust: bool) -> None:
-    """Show the runs, programs, calls and stacks behind a rule, from the recording beside it; or why it is there anyhow.
+    """Show the runs, programs, calls, first times and stacks behind a rule, from the recording beside it; or why it is
+    there anyhow.
 
     RULE is a call, a call with its arguments, a capability, a path or path pattern, a network rule, or the name of a
     limit.
@@ -60,13 +61,21 @@ def _show(granted: Granted) -> None:
         output.line(f"  made from {', '.join(granted.seen)}")
     output.table(
         [
-            ("", f"×{each.count}", each.call, each.what, each.executable, f"run {each.run}")
+            ("", f"×{each.count}", each.call, each.what, each.executable, f"run {each.run}", _first(each))
             for each in granted.behind[:_LISTED]
         ]
     )
     _show_stacks(granted.behind)
     if len(granted.behind) > _LISTED:
         output.line(f"  and {len(granted.behind) - _LISTED} more: --json has them all")
+
+
+def _first(behind: Behind) -> str:
+    """When it was first done, and by which process; nothing where that was not recorded."""
+    if behind.first_us is None:
+        return ""
+    process = "an unknown process" if behind.process is None else f"process {behind.process}"
+    return f"first at {behind.first_us / 1e6:.3f} s, {process}"
 
 
 def _show_stacks(behind: Sequence[Behind]) -> None:
