@@ -74,6 +74,12 @@ def test_what_is_executed_while_serving_is_serving(tmp_path):
     assert {seen.phases for seen in run.files if seen.executable == str(true)} == {SERVING}
 
 
+def wait_until_in(process: Path, function: str) -> None:
+    """Until it sleeps in a function of the kernel with this in its name: proc_pid_wchan(5)."""
+    while function not in (process / "wchan").read_text():
+        assert "Z" not in (process / "stat").read_text().rpartition(")")[2]
+
+
 def test_a_listening_socket_that_was_inherited_ends_init_too():
     code = "import os, socket; socket.socket(fileno=0).accept(); os.uname()"
     with (
@@ -83,8 +89,7 @@ def test_a_listening_socket_that_was_inherited_ends_init_too():
         Recorder.attach(folder.stat().st_ino) as recorder,
     ):
         process.open()
-        while "accept" not in Path(f"/proc/{process.process.pid}/wchan").read_text():
-            assert process.process.poll() is None
+        wait_until_in(Path(f"/proc/{process.process.pid}"), "accept")
         socket.create_connection(listener.getsockname()).close()
         assert process.wait() == 0
         run = run_of(recorder.stop())
@@ -114,14 +119,17 @@ def test_readiness_that_is_told_ends_init_of_every_thread(tmp_path):
         Recorder.attach(folder.stat().st_ino, is_ready_told=True) as recorder,
     ):
         process.open()
-        # Opening succeeds once cat has opened its end.
         with open(tmp_path / "fifo", "wb"):
+            # cat has its end open, but may still be on its way out of that call, and the shell on its way to wait.
+            shell = Path(f"/proc/{process.process.pid}")
+            wait_until_in(shell, "do_wait")
+            (cat,) = (shell / f"task/{shell.name}/children").read_text().split()
+            wait_until_in(Path("/proc", cat), "pipe_read")
             recorder.begin_serving()
         assert process.wait() == 0
         run = run_of(recorder.stop())
-    true, shell = Path("/bin/true").resolve(), Path("/bin/sh").resolve()
-    assert set(phases_of_calls(run, true).values()) == {SERVING}
-    assert phases_of_calls(run, shell)["wait4"] == BOTH
+    assert set(phases_of_calls(run, Path("/bin/true").resolve()).values()) == {SERVING}
+    assert phases_of_calls(run, Path("/bin/sh").resolve())["wait4"] == BOTH
     (opened,) = [seen for path, seen in operations(run, tmp_path).items() if path[1] is FileOperation.READ]
     assert opened.phases == INIT
 
