@@ -42,6 +42,15 @@ def test_a_masked_place_is_kept_masked_and_not_mounted(tmp_path: Path) -> None:
     assert "the stored option --tmpfs /s[masked]h was masked when it was recorded" in refused
 
 
+def test_a_place_for_what_is_in_force_that_cannot_be_written_is_named(traced: Path) -> None:
+    (traced / "link").symlink_to("elsewhere")
+    for wrong, errno in (("none/file", "ENOENT"), ("link", "ELOOP"), (".", "EISDIR")):
+        done = harden("run", "--enforced-json", wrong, cwd=traced, check=False)
+        first, hint = lines_of(done)
+        assert (done.returncode, done.stdout) == (125, "")
+        assert (first.startswith(f"harden: open('{wrong}', "), errno in first, hint[:5]) == (True, True, "hint:")
+
+
 def test_program_not_found_is_127(tmp_path: Path) -> None:
     done = harden("trace", "--", "no-such-program-here", cwd=tmp_path, check=False)
     assert done.returncode == 127

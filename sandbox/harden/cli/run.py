@@ -13,7 +13,7 @@ import msgspec
 
 from harden.cli import options, output
 from harden.cli.isolation_options import isolation_options
-from harden.errors import UsageError
+from harden.errors import KernelError, UsageError
 from harden.model.isolation import Isolation
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 
@@ -187,4 +187,9 @@ def _begin_report(path: Path | None, *, other: Path | None) -> ReportFile | None
 def _open_enforced(path: Path | None) -> int | None:
     if path is None:
         return None
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        call = f"open({str(path)!r}, O_WRONLY|O_CREAT|O_TRUNC|O_NOFOLLOW, 0644)"
+        hint = "name a file with --enforced-json, not a link, in a folder that you can write to"
+        raise KernelError(call, error.errno or 0, hint=hint) from None
