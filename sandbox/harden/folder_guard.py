@@ -28,6 +28,7 @@ _MISSING: Final = (
     (RECORDING_SUFFIX, b"", 0o600),
     (VERIFIED_SUFFIX, b"", 0o644),
 )
+_USERS: Final = b"/run/user"
 _SUFFIXES: Final = tuple(os.fsencode(suffix) for suffix in (PROFILE_SUFFIX, *(row[0] for row in _MISSING)))
 
 
@@ -78,14 +79,27 @@ def _check_further(paths: Sequence[bytes], shown: Sequence[tuple[bytes, bytes]])
 
 
 def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
-    """Whoever can write a kept plan decides what the next start is allowed."""
-    cache = os.path.join(os.path.realpath(os.fsencode(cached_plan.runtime_folder() or "/run")), b"harden")
+    """Whoever can write a kept plan decides what the next start is allowed: this user's, or that of another."""
     for source, _ in shown:
-        if _holds(source, cache) or _holds(cache, source):
-            raise HardenError(
-                f"the program may write into {os.fsdecode(source)}: harden keeps its plans in {os.fsdecode(cache)}",
-                hint="grant it a narrower path",
-            )
+        for cache in _caches(source):
+            if _holds(source, cache) or _holds(cache, source):
+                raise HardenError(
+                    f"the program may write into {os.fsdecode(source)}: harden keeps its plans in {os.fsdecode(cache)}",
+                    hint="grant it a narrower path",
+                )
+
+
+def _caches(source: bytes) -> Iterator[bytes]:
+    """Where plans are kept, as far as `source` can have to do with it.
+
+    This start may not know $XDG_RUNTIME_DIR, and the next one may: logind's folders for users (file-hierarchy(7)) are
+    always among them.
+    """
+    runtimes = {os.fsencode(cached_plan.runtime_folder() or "/run"), b"/run", b"%s/%d" % (_USERS, os.geteuid())}
+    if (_holds(source, _USERS) or _holds(_USERS, source)) and os.path.isdir(_USERS):
+        runtimes.update(os.path.join(_USERS, name) for name in os.listdir(_USERS))
+    for runtime in sorted(runtimes):
+        yield os.path.join(os.path.realpath(runtime), b"harden")
 
 
 def _shown_writable(spec: SandboxSpec) -> Iterator[tuple[bytes, bytes]]:

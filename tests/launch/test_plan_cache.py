@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -114,17 +113,6 @@ def test_python_starts_from_it_too_and_imports_next_to_nothing(folder):
     start = run(folder, command=IN_PYTHON)
     assert start.imported - interpreter == IMPORTED | NOT_OURS
     assert start.output == "one\n"
-
-
-def test_a_kept_plan_is_not_started_with_a_folder_as_a_stream(folder):
-    """What planning in Python would refuse, or not get to."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        streams: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        where = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        ended = subprocess.run([COMMAND, "run"], cwd=folder, env=ENVIRONMENT, check=False, **{**streams, name: where})
-        assert ended.returncode == 125, number
-        os.close(where)
-    assert run(folder).output == "one\n"
 
 
 def test_it_starts_by_a_link_and_through_the_path(tmp_path):

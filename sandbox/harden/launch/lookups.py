@@ -22,6 +22,10 @@ from harden.launch.accounts import is_of_file
 __all__ = ["Lookups"]
 
 _CODE: Final = (b".py", b".pyc", b".so", b".pth")
+_CODE_FOLDERS: Final = tuple(
+    os.fsencode(folder) + b"/" for folder in {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(__file__))}
+)
+"""Where the interpreter finds modules; elsewhere such a file is the program, or belongs to it."""
 _DESCRIPTORS: Final = (b"/proc/self/fd/", b"/proc/self/fdinfo/")
 """What they say follows from the questions that opened the descriptor, and from the mount table."""
 _ALWAYS: Final = (b"/proc/self/status",)
@@ -151,7 +155,8 @@ class Lookups:
             self.unknown = self.unknown or event
 
     def _opened(self, path: bytes, flags: int) -> None:
-        if path.endswith(_CODE) or path.startswith(_DESCRIPTORS) or path in _ALWAYS:
+        is_code = path.endswith(_CODE) and path.startswith(_CODE_FOLDERS)
+        if is_code or path.startswith(_DESCRIPTORS) or path in _ALWAYS:
             return
         if flags & os.O_PATH or flags & os.O_DIRECTORY == os.O_DIRECTORY:
             self.ask(b"lstat", path)
