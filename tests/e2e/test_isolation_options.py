@@ -112,8 +112,10 @@ def test_a_run_has_what_its_trace_was_given(traced: Path, tmp_path: Path) -> Non
     assert "--tmpfs /scratch:1048576" in harden("show", "app.profile.toml", cwd=traced).stdout
     verified = json.loads(harden("verify", "--json", cwd=traced, status=ANY).stdout)
     assert (verified["denials"], verified["failure"]) == ([], "")
-    said = harden("export", "app.profile.toml", "--format", "podman", cwd=traced).stderr
-    assert "left out, give the consumer's own: --hostname box --rlimit nofile=64:64 --tmpfs /scratch:1048576" in said
+    exported = harden("export", "app.profile.toml", "--format", "podman", cwd=traced)
+    assert "left out, give the consumer's own: --overlay /etc:/copy\n" in exported.stderr
+    for option in ("--hostname=box", "--ulimit=nofile=64:64", "type=tmpfs,target=/scratch,tmpfs-size=1048576"):
+        assert option in exported.stdout
     (tmp_path / "old.profile.toml").write_text(
         (traced / "app.profile.toml").read_text().replace("groups = [5]\n", "").replace("soft = 64", "soft = 63")
     )
