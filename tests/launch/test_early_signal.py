@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harden.errors import HardenError
+from harden.launch.plan import Plan
 from harden.launch.sandbox import Sandbox
 from harden.launch.spawn import start
 from harden.model.sandbox import View
@@ -22,6 +24,10 @@ MANY = tuple(b"/made/%d" % number for number in range(900))
 
 def children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "STt"
 
 
 def only_child(pid: int) -> int:
@@ -40,10 +46,22 @@ def stop_init(sandbox: Sandbox) -> tuple[int, int] | None:
     return (init, payload) if is_building else None
 
 
-def test_while_the_root_is_built_it_ends_the_start_by_name():
+@pytest.fixture
+def told() -> Iterator[tuple[int, int]]:
+    """A pipe: its reader is the program's standard input, and the program stays until it is told a line."""
+    ends = os.pipe2(os.O_CLOEXEC)
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def waiting() -> Plan:
+    return plan_of(shell("read line; echo $line", view=View.MINIMAL, folders=MANY))
+
+
+def test_while_the_root_is_built_it_ends_the_start_by_name(told):
     for _ in range(20):
-        planned = plan_of(shell("echo ran", view=View.MINIMAL, folders=MANY))
-        with start(planned, gate=False) as sandbox:
+        with start(waiting(), gate=False, stdin=told[0]) as sandbox:
             stopped = stop_init(sandbox)
             if stopped is None:
                 continue
@@ -55,14 +73,19 @@ def test_while_the_root_is_built_it_ends_the_start_by_name():
     pytest.fail("init was never stopped in time")
 
 
-def test_a_stopped_start_goes_on():
+def test_a_stopped_start_goes_on(told):
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    planned = plan_of(shell("echo ran", view=View.MINIMAL, folders=MANY))
-    with start(planned, gate=False, stdout=writer) as sandbox:
+    with start(waiting(), gate=False, stdin=told[0], stdout=writer) as sandbox:
         os.close(writer)
         init = only_child(sandbox.pid)
         os.kill(init, signal.SIGSTOP)
+        while is_running(init):
+            pass
+        # The supervisor is told of it: it has to sleep again, and not to end the start.
+        while is_running(sandbox.pid):
+            pass
         os.kill(init, signal.SIGCONT)
+        os.write(told[1], b"ran\n")
         assert sandbox.wait(20).exit_status == 0
     assert os.read(reader, 100) == b"ran\n"
     os.close(reader)

@@ -19,16 +19,17 @@ bool came_early(int wait_ms, uint64_t since)
 	return wait_ms < 0 || now_ms() + 1 < since + (uint64_t)wait_ms;
 }
 
-static bool one_has_changed(pid_t pid)
+static bool one_has_changed(pid_t pid, int how)
 {
 	siginfo_t found = { 0 };
 
-	return waitid(P_PID, (id_t)pid, &found, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) == 0 && found.si_pid;
+	return waitid(P_PID, (id_t)pid, &found, how | WNOHANG | WNOWAIT | __WALL) == 0 && found.si_pid;
 }
 
 bool has_changed(pid_t init, pid_t payload)
 {
-	return one_has_changed(init) || (payload && one_has_changed(payload));
+	/* Anybody may stop init for a while, which is nothing to wait for. */
+	return one_has_changed(init, WEXITED) || (payload && one_has_changed(payload, WEXITED | WSTOPPED));
 }
 
 int seize(pid_t pid)
