@@ -1,6 +1,7 @@
 /* The tree of processes, by the children that the kernel lists for each thread: proc_pid_task(5). */
 #include "notify_survivors.h"
 
+#include "process_check.h"
 #include "sys.h"
 #include "waiting.h"
 
@@ -15,6 +16,7 @@
 
 static pid_t found[MOST];
 static int count;
+static int64_t filters; /* of the program */
 
 static void add(pid_t pid)
 {
@@ -86,6 +88,24 @@ static bool visit(pid_t pid, enum life (*life_of)(pid_t pid, pid_t tid), enum li
 	return listed;
 }
 
+static int64_t filters_of(pid_t pid)
+{
+	static char text[8192];
+	ssize_t length = look_file(pid, "status", text, sizeof(text) - 1);
+
+	text[length < 0 ? 0 : length] = 0;
+	return status_number(text, "Seccomp_filters");
+}
+
+/* A command that a scenario ran beside the program, and what that left running, are not under the recorder's filter. */
+static bool is_recorded(pid_t pid)
+{
+	int64_t own = filters_of(pid);
+
+	/* Linux says so since 5.9; of who is not known, too many are counted rather than too few. */
+	return own < 0 || own >= filters;
+}
+
 /* One look at all of them: how many run, or -1; `ends` becomes one that does not any more and is not over, or 0. */
 static int walk(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pid_t tid), pid_t *ends)
 {
@@ -100,7 +120,7 @@ static int walk(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pid_t ti
 			return -1;
 		if (i == 0 || found[i] == except)
 			continue;
-		if (life == LIFE_RUNS)
+		if (life == LIFE_RUNS && is_recorded(found[i]))
 			running++;
 		if (life == LIFE_ENDS)
 			*ends = found[i];
@@ -130,6 +150,7 @@ int count_descendants(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pi
 	int running = 0, calm = 0;
 	pid_t ends;
 
+	filters = filters_of(except);
 	/* Twice: what the first look found to be over may have ended, and left its children, after that began. */
 	while (calm < 2) {
 		running = walk(of, except, life_of, &ends);
