@@ -7,11 +7,11 @@ import random
 import secrets
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from harden.kernel.cgroupfs import own_cgroup as kernel_cgroup
 from harden.kernel.mountinfo import read_mounts
 from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
@@ -113,14 +113,19 @@ def test_a_place_outside_the_plan_is_not_written(command, offset):
 
 
 @pytest.fixture
-def own_cgroup():
-    """A cgroup for a test, in the v2 hierarchy."""
-    mounts = (mount for mount in read_mounts() if mount.filesystem == b"cgroup2")
-    base = Path(os.fsdecode(kernel_cgroup(tuple(mounts)) or b""), f"harden-test-{secrets.token_hex(6)}")
+def own_cgroup() -> Iterator[Path]:
+    """A cgroup for a test, in the v2 hierarchy, which has a controller, whatever was passed on before."""
+    top = next(Path(os.fsdecode(mount.point)) for mount in read_mounts() if mount.filesystem == b"cgroup2")
+    passed_on = top / "cgroup.subtree_control"
+    before = passed_on.read_text().split()
+    passed_on.write_text("+hugetlb")
+    base = top / f"harden-test-{secrets.token_hex(6)}"
     base.mkdir()
     yield base
     for folder, _, _ in os.walk(base, topdown=False):
         Path(folder).rmdir()
+    if "hugetlb" not in before:
+        passed_on.write_text("-hugetlb")
 
 
 def entry_in(command: list[str], base: Path, controllers: list[bytes]) -> Entry:
