@@ -204,8 +204,9 @@ FEATURES: Final[dict[str, Feature]] = {
         f"cgroup2-{name}": Feature(
             _controller(name), f"as root where cgroup v2 has {name}: `make test-vm` boots such a kernel"
         )
-        for name in ("cpu", "memory", "pids", "io", "cpuset", "hugetlb")
+        for name in ("cpu", "memory", "pids", "io", "cpuset")
     },
+    "hugetlb": Feature(_controller("hugetlb"), "as root on a kernel with CONFIG_CGROUP_HUGETLB, on cgroup v2"),
     "cgroup1-memory": Feature(lambda: not _controller("memory")(), "a host whose memory controller is on cgroup v1"),
     "overlay": Feature(_overlay, "run as root on a kernel with CONFIG_OVERLAY_FS; TMPDIR must not be on an overlay"),
     "idmap": Feature(_idmapped_mounts, "run as root on Linux 5.12 or newer; TMPDIR on ext4, xfs, btrfs or tmpfs"),

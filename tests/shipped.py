@@ -174,6 +174,7 @@ def surroundings(program: Program) -> Iterator[None]:
 @contextmanager
 def _turn() -> Iterator[None]:
     """WORK is everybody's: another program's folder may be made in it while it is about to be removed."""
+    WORK.parent.mkdir(exist_ok=True)
     above = os.open(WORK.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(above, fcntl.LOCK_EX)

@@ -199,13 +199,6 @@ def test_other_circumstances_are_another_start(folder, arguments, before, enviro
     assert not run(folder, *arguments, before=before, **environment).warm
 
 
-@pytest.mark.requires("cgroup2-memory")
-def test_limits_of_controllers_need_no_python_either(folder):
-    assert not run(folder, "--memory=64M").warm
-    start = run(folder, "--memory=64M")
-    assert (start.imported, start.output) == (frozenset(), "one\n")
-
-
 def test_another_mount_ends_it(folder):
     command = f"{COMMAND} run 2>&1"
     script = f"{command}; echo again; {command}; mount -t tmpfs none /mnt; echo mounted; {command}"

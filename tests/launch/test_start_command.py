@@ -135,7 +135,7 @@ def entry_in(command: list[str], base: Path, controllers: list[bytes]) -> Entry:
     return entry
 
 
-@pytest.mark.requires("cgroup2-hugetlb")
+@pytest.mark.requires("hugetlb")
 def test_controllers_are_passed_on_to_what_holds_the_limits(command, own_cgroup):
     entry = entry_in(command, own_cgroup, [b"hugetlb"])
     assert status(command, cached_plan.encode_entry(entry), entry.key) == 0
@@ -144,7 +144,7 @@ def test_controllers_are_passed_on_to_what_holds_the_limits(command, own_cgroup)
     assert not list((top / "limited/payload").glob("hugetlb.*.max"))
 
 
-@pytest.mark.requires("cgroup2-hugetlb")
+@pytest.mark.requires("hugetlb")
 def test_harden_moves_out_of_the_way_where_it_is_alone(command, own_cgroup):
     entry = entry_in(command, own_cgroup, [b"hugetlb"])
     inside = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(own_cgroup)]
@@ -153,7 +153,7 @@ def test_harden_moves_out_of_the_way_where_it_is_alone(command, own_cgroup):
     assert (own_cgroup / "cgroup.subtree_control").read_text() == "hugetlb\n"
 
 
-@pytest.mark.requires("cgroup2-hugetlb")
+@pytest.mark.requires("hugetlb")
 @pytest.mark.parametrize("controllers", [[b"memory"], [b"hugetlb", b"nonsense"], [b"x" * 200]])
 def test_one_that_is_not_given_leaves_it_to_python_and_nothing_behind(command, own_cgroup, controllers):
     entry = entry_in(command, own_cgroup, controllers)
@@ -161,7 +161,7 @@ def test_one_that_is_not_given_leaves_it_to_python_and_nothing_behind(command, o
     assert list(own_cgroup.glob("harden-*")) == []
 
 
-@pytest.mark.requires("cgroup2-hugetlb")
+@pytest.mark.requires("hugetlb")
 def test_it_does_not_move_others(command, own_cgroup):
     entry = entry_in(command, own_cgroup, [b"hugetlb"])
     inside = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; "$@"; exit $?', str(own_cgroup)]
