@@ -131,12 +131,13 @@ static int walk(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pid_t ti
 /* Until it is over; false when that takes too long, or the recording ends (notify_end). */
 static bool wait_for(pid_t pid, uint64_t until_ms)
 {
-	struct pollfd file = { .fd = sys_pidfd_open(pid), .events = POLLIN };
+	struct pollfd file = { .events = POLLIN };
 	uint64_t now = now_ms();
 	bool is_over;
 
 	if (now >= until_ms)
 		return false;
+	file.fd = sys_pidfd_open(pid);
 	if (file.fd < 0)
 		return errno == ESRCH;
 	is_over = poll(&file, 1, (int)(until_ms - now)) == 1;

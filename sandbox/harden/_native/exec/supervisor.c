@@ -124,7 +124,7 @@ static void payload_born(pid_t payload)
 	begin_tracing(payload);
 	if (state.traced && !readback_begin(payload))
 		kill_all();
-	if (state.traced && run.plan.header.gate_fd < 0)
+	else if (state.traced && run.plan.header.gate_fd < 0)
 		open_gate();
 }
 
@@ -276,7 +276,8 @@ static void signal_arrived(void)
 	/* From the terminal it went to a parent too, which passes on what it wants passed on. */
 	if (info.ssi_code == SI_KERNEL && run.plan.header.flags & PLAN_QUIET)
 		return;
-	if (atomic_load(&run.shared->at_gate))
+	/* It may be there before its birth was read. */
+	if (state.payload_pidfd >= 0 && atomic_load(&run.shared->at_gate))
 		pass_on((int)info.ssi_signo, info.ssi_code == SI_KERNEL || (run.terminals && info.ssi_signo == SIGCONT));
 	else if (info.ssi_signo != SIGWINCH && info.ssi_signo != SIGCONT) {
 		fail_detail("", 0, "a signal ended harden before the program started");
