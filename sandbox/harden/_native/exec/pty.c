@@ -2,8 +2,10 @@
 
 #include "run.h"
 #include "sys.h"
+#include "waiting.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,6 +14,9 @@
 
 /* Init's descriptors after the lock-down, the first PTY_INIT_FILES. */
 enum { INIT_SLAVE = 0, INIT_STOPS = 1 };
+
+/* Somebody outside may have stopped init. */
+enum { CHANGE_WAIT_MS = 1000 };
 
 static int send_master(int master)
 {
@@ -56,6 +61,16 @@ int pty_make(int devpts)
 	return result;
 }
 
+static void wake_supervisor(void)
+{
+	uint64_t one = 1;
+	ssize_t ignored;
+
+	/* Without an own terminal nobody waits for it, and there is no descriptor. */
+	ignored = write(INIT_STOPS, &one, sizeof(one));
+	(void)ignored;
+}
+
 /* The group of the payload is its number, init's own is 1. SIGTTOU is blocked, which permits the call. */
 static void change_foreground(int number)
 {
@@ -63,6 +78,8 @@ static void change_foreground(int number)
 	int saved = errno;
 
 	ioctl(INIT_SLAVE, TIOCSPGRP, &group);
+	atomic_store(&run.shared->foreground_changed, 1);
+	wake_supervisor();
 	errno = saved;
 }
 
@@ -84,13 +101,8 @@ int pty_lock_down(void)
 
 void pty_report_stop(int number)
 {
-	uint64_t one = 1;
-	ssize_t ignored;
-
 	atomic_store(&run.shared->payload_stopped, (unsigned)number);
-	/* Without an own terminal nobody waits for it, and there is no descriptor. */
-	ignored = write(INIT_STOPS, &one, sizeof(one));
-	(void)ignored;
+	wake_supervisor();
 }
 
 /* The same terminal through the payload's own mounts, so that it has a name there. It is compared, not trusted. */
@@ -126,7 +138,38 @@ int pty_enter(unsigned uid)
 	return 0;
 }
 
+int pty_take_stop(void)
+{
+	uint64_t times;
+
+	if (read(run.stops_fd, &times, sizeof(times)) != sizeof(times))
+		return 0;
+	return (int)atomic_exchange(&run.shared->payload_stopped, 0);
+}
+
+/* Takes the next word of init, of whatever it is; false when none comes. */
+static bool hear_init(uint64_t until_ms)
+{
+	struct pollfd files[] = { { .fd = run.stops_fd, .events = POLLIN }, { .fd = run.init_pidfd, .events = POLLIN } };
+	uint64_t now = now_ms(), times;
+
+	if (now >= until_ms || poll(files, 2, (int)(until_ms - now)) <= 0 || files[1].revents)
+		return false;
+	return read(run.stops_fd, &times, sizeof(times)) == sizeof(times);
+}
+
+/* A payload that goes on before its place is changed reads where it has to stop, and is not stopped any more. */
 void pty_attend(int attended)
 {
-	sys_pidfd_send_signal(run.init_pidfd, attended ? SIGUSR1 : SIGUSR2);
+	uint64_t until = now_ms() + CHANGE_WAIT_MS, one = 1;
+	ssize_t ignored;
+
+	atomic_store(&run.shared->foreground_changed, 0);
+	if (sys_pidfd_send_signal(run.init_pidfd, attended ? SIGUSR1 : SIGUSR2) < 0)
+		return;
+	while (!atomic_load(&run.shared->foreground_changed) && hear_init(until))
+		;
+	/* What was heard may have been a stop: it is still to be taken. */
+	ignored = write(run.stops_fd, &one, sizeof(one));
+	(void)ignored;
 }

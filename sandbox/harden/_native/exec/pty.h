@@ -14,7 +14,10 @@ int pty_lock_down(void);
 void pty_report_stop(int number);
 /* Payload: becomes a job on it, owned by `uid`, in place of those standard streams that are terminals of the caller. */
 int pty_enter(unsigned uid);
-/* Supervisor: asks init to make the payload the terminal's foreground job, or to take it out. */
+/* Supervisor: the signal that the payload has stopped with since it was last asked, or 0. */
+int pty_take_stop(void);
+/* Supervisor: has init make the payload the terminal's foreground job, or take it out; it is when this returns, unless
+ * init has ended or does not run. */
 void pty_attend(int attended);
 
 #endif

@@ -31,7 +31,8 @@ struct shared {
 	atomic_uint at_gate; /* the payload has nothing left to do but to lose its rights and execute */
 	atomic_uint payload_ended;
 	int32_t payload_status; /* as of wait4(2) */
-	atomic_uint payload_stopped; /* by which signal */
+	atomic_uint payload_stopped; /* by which signal; 0: it was told */
+	atomic_uint foreground_changed;
 	atomic_uint recording; /* enum recording */
 	struct rusage payload_usage;
 	uint32_t landlock_abi;

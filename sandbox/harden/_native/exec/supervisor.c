@@ -3,6 +3,7 @@
 #include "inherited.h"
 #include "limit.h"
 #include "notify.h"
+#include "pty.h"
 #include "readback.h"
 #include "report.h"
 #include "run.h"
@@ -317,11 +318,11 @@ static int wait_ms(void)
 /* Told by init. */
 static void payload_suspended(void)
 {
-	uint64_t times;
+	int number = pty_take_stop();
 
-	if (read(run.stops_fd, &times, sizeof(times)) != sizeof(times) || state.phase != RUNNING)
+	if (number == 0 || state.phase != RUNNING)
 		return;
-	terminal_stopped((int)atomic_load(&run.shared->payload_stopped));
+	terminal_stopped(number);
 	pass_on(SIGCONT, true);
 }
 
