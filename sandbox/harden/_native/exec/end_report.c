@@ -48,31 +48,17 @@ static const char *ending(bool failed, bool ended, bool timed_out)
 	return "killed";
 }
 
-static void add_number(struct text *object, const char *name, int64_t number, bool known)
-{
-	add_member(object, name);
-	if (known)
-		text_number(object, number);
-	else
-		text_add(object, "null");
-}
-
 /* Seconds, or null and why. */
 static void add_time(struct text *object, struct text *unknown, const char *name, int64_t us, const char *reason)
 {
-	add_member(object, name);
+	text_member(object, name);
 	if (!reason) {
-		add_seconds(object, us);
+		text_seconds(object, us);
 		return;
 	}
 	text_add(object, "null");
-	add_member(unknown, name);
+	text_member(unknown, name);
 	text_json(unknown, reason);
-}
-
-static int64_t microseconds(struct timeval time)
-{
-	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
 }
 
 /* What wait4(2) told init of the program's own process. */
@@ -83,9 +69,9 @@ static void add_process(struct text *object, struct text *unknown, bool ended)
 
 	add_time(object, unknown, "process_cpu_user_s", microseconds(usage->ru_utime), reason);
 	add_time(object, unknown, "process_cpu_system_s", microseconds(usage->ru_stime), reason);
-	add_number(object, "process_memory_bytes", usage->ru_maxrss * 1024, ended);
+	text_member_number(object, "process_memory_bytes", usage->ru_maxrss * 1024, ended);
 	if (reason) {
-		add_member(unknown, "process_memory_bytes");
+		text_member(unknown, "process_memory_bytes");
 		text_json(unknown, reason);
 	}
 }
@@ -97,9 +83,9 @@ static void add_error(struct text *document, bool failed)
 	text_begin(&message);
 	if (failed)
 		error_sentence(&message);
-	add_member(document, "error");
+	text_member(document, "error");
 	text_json(document, text_string(&message));
-	add_member(document, "hint");
+	text_member(document, "hint");
 	text_json(document, failed ? plan_string(&run.plan, run.plan.ops[run.shared->error_op].hint) : "");
 }
 
@@ -110,23 +96,23 @@ static void render(struct text *document, bool failed, bool ended, bool timed_ou
 
 	text_begin(&unknown);
 	text_add(document, "{\"format\":\"harden-report/1\"");
-	add_member(document, "ending");
+	text_member(document, "ending");
 	text_json(document, ending(failed, ended, timed_out));
-	add_member(document, "program");
+	text_member(document, "program");
 	text_json(document, plan_string(&run.plan, run.plan.ops[run.plan.first[STAGE_CHECK] - 1].s[0]));
-	add_number(document, "exit_status", WEXITSTATUS(status), ended && WIFEXITED(status));
-	add_number(document, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
-	add_member(document, "timed_out");
+	text_member_number(document, "exit_status", WEXITSTATUS(status), ended && WIFEXITED(status));
+	text_member_number(document, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
+	text_member(document, "timed_out");
 	text_add(document, timed_out ? "true" : "false");
 	add_error(document, failed);
-	add_member(document, "usage");
+	text_member(document, "usage");
 	text_add(document, "{");
 	add_time(document, &unknown, "elapsed_s", times.over - times.begun,
 		 times.begun ? NULL : "the program did not start");
 	usage_add(document, &unknown);
 	add_process(document, &unknown, ended);
 	text_add(document, "}");
-	add_member(document, "unknown");
+	text_member(document, "unknown");
 	text_add(document, "{");
 	text_add(document, text_string(&unknown));
 	text_add(document, "}}\n");

@@ -2,6 +2,7 @@
 
 #include "end_report.h"
 #include "run.h"
+#include "usage.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,23 +40,7 @@ void report_enforced(struct text *document)
 	report(&line);
 }
 
-static void add_field(struct text *line, const char *name, int64_t number, bool known)
-{
-	text_add(line, ",\"");
-	text_add(line, name);
-	text_add(line, "\":");
-	if (known)
-		text_number(line, number);
-	else
-		text_add(line, "null");
-}
-
-static int64_t microseconds(struct timeval time)
-{
-	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
-}
-
-void report_end(bool failed, bool ended, bool timed_out)
+bool report_end(bool failed, bool ended, bool timed_out)
 {
 	const struct shared *shared = run.shared;
 	struct text line;
@@ -64,22 +49,20 @@ void report_end(bool failed, bool ended, bool timed_out)
 	text_begin(&line);
 	text_add(&line, "{\"event\":\"end\",\"timed_out\":");
 	text_add(&line, timed_out ? "true" : "false");
-	add_field(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
-	add_field(&line, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
-	add_field(&line, "user_us", microseconds(shared->payload_usage.ru_utime), ended);
-	add_field(&line, "system_us", microseconds(shared->payload_usage.ru_stime), ended);
-	add_field(&line, "max_rss_kib", shared->payload_usage.ru_maxrss, ended);
-	add_field(&line, "error_op", shared->error_op, failed);
-	add_field(&line, "error_number", shared->error_number, failed);
-	text_add(&line, ",\"error_call\":");
+	text_member_number(&line, "exit", WEXITSTATUS(status), ended && WIFEXITED(status));
+	text_member_number(&line, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
+	text_member_number(&line, "user_us", microseconds(shared->payload_usage.ru_utime), ended);
+	text_member_number(&line, "system_us", microseconds(shared->payload_usage.ru_stime), ended);
+	text_member_number(&line, "max_rss_kib", shared->payload_usage.ru_maxrss, ended);
+	text_member_number(&line, "error_op", shared->error_op, failed);
+	text_member_number(&line, "error_number", shared->error_number, failed);
+	text_member(&line, "error_call");
 	text_json(&line, failed ? shared->error_call : "");
-	text_add(&line, ",\"error_detail\":");
+	text_member(&line, "error_detail");
 	text_json(&line, failed ? shared->error_detail : "");
 	text_add(&line, "}");
 	report(&line);
-	/* A run that was to be reported, and was not, is no success of harden's. */
-	if (!end_report_write(failed, ended, timed_out) && !failed && !timed_out && ended && status == 0)
-		_exit(EXIT_HARDEN);
+	return end_report_write(failed, ended, timed_out);
 }
 
 void error_sentence(struct text *message)

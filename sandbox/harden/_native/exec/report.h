@@ -11,9 +11,9 @@
 void report(struct text *line);
 void report_ready(pid_t init, pid_t payload);
 void report_enforced(struct text *document);
-/* `failed`: the shared error record is set; `ended`: so is the payload's status. */
-/* Ends with EXIT_HARDEN where the report that was asked for cannot be written and nothing else failed. */
-void report_end(bool failed, bool ended, bool timed_out);
+/* `failed`: the shared error record is set; `ended`: so is the payload's status. False, after saying so, where the report
+ * that was asked for cannot be written. */
+bool report_end(bool failed, bool ended, bool timed_out);
 /* The shared error record in a sentence. */
 void error_sentence(struct text *message);
 /* That and its hint, on stderr. */

@@ -42,7 +42,6 @@ static struct {
 	bool killed;
 	bool timed_out;
 	bool lifeline_lost;
-	bool gate_closed;
 	bool init_gone;
 	bool blind; /* what happens cannot be watched any more */
 	int init_status;
@@ -295,7 +294,6 @@ static void gate_answered(void)
 		open_gate();
 		return;
 	}
-	state.gate_closed = true;
 	fail_detail("read", 0, "the gate was closed before it was opened");
 	kill_all();
 }
@@ -405,7 +403,7 @@ static int exit_status(bool failed, bool ended)
 
 static _Noreturn void finish(void)
 {
-	bool failed, ended = atomic_load(&run.shared->payload_ended);
+	bool failed, told, ended = atomic_load(&run.shared->payload_ended);
 	int status = run.shared->payload_status;
 
 	kill_all();
@@ -428,10 +426,12 @@ static _Noreturn void finish(void)
 	limits_report();
 	cgroup_remove();
 	terminal_end(state.signals);
-	report_end(failed, ended, state.timed_out);
+	told = report_end(failed, ended, state.timed_out);
 	if (failed && !(run.plan.header.flags & PLAN_QUIET))
 		print_error();
-	_exit(exit_status(failed, ended));
+	status = exit_status(failed, ended);
+	/* A run that was to be reported, and was not, is no success of harden's. */
+	_exit(told || status ? status : EXIT_HARDEN);
 }
 
 /* Before there is anything to end: says why, and leaves nothing behind. */

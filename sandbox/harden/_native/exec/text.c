@@ -66,36 +66,56 @@ static size_t printable(const unsigned char *at)
 	return point >= 0xd800 && point < 0xe000 ? 0 : length;
 }
 
-void text_json(struct text *text, const char *string)
+/* With `escape` and `width` hexadecimal digits for what is not printable, or is one of `special`. */
+static void add_escaped(struct text *text, const char *string, const char *special, const char *escape, unsigned width)
 {
-	text_add(text, "\"");
 	for (const unsigned char *at = (const unsigned char *)string; *at;) {
-		size_t length = *at == '"' || *at == '\\' ? 0 : printable(at);
+		size_t length = strchr(special, *at) ? 0 : printable(at);
 
 		if (length) {
 			add_bytes(text, (const char *)at, length);
 			at += length;
 			continue;
 		}
-		text_add(text, "\\u");
-		add_digits(text, *at++, 16, 4);
+		text_add(text, escape);
+		add_digits(text, *at++, 16, width);
 	}
+}
+
+void text_json(struct text *text, const char *string)
+{
+	text_add(text, "\"");
+	add_escaped(text, string, "\"\\", "\\u", 4);
 	text_add(text, "\"");
 }
 
 void text_safe(struct text *text, const char *string)
 {
-	for (const unsigned char *at = (const unsigned char *)string; *at;) {
-		size_t length = printable(at);
+	add_escaped(text, string, "", "\\x", 2);
+}
 
-		if (length) {
-			add_bytes(text, (const char *)at, length);
-			at += length;
-			continue;
-		}
-		text_add(text, "\\x");
-		add_digits(text, *at++, 16, 2);
-	}
+void text_member(struct text *object, const char *name)
+{
+	text_add(object, object->length && object->bytes[object->length - 1] != '{' ? "," : "");
+	text_json(object, name);
+	text_add(object, ":");
+}
+
+void text_member_number(struct text *object, const char *name, int64_t number, bool known)
+{
+	text_member(object, name);
+	if (known)
+		text_number(object, number);
+	else
+		text_add(object, "null");
+}
+
+void text_seconds(struct text *text, int64_t microseconds)
+{
+	text_number(text, microseconds / 1000000);
+	text_add(text, ".");
+	for (int64_t unit = 100000, rest = microseconds % 1000000; unit; rest %= unit, unit /= 10)
+		text_number(text, rest / unit);
 }
 
 const char *text_string(struct text *text)

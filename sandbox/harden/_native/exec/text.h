@@ -24,6 +24,12 @@ void text_number(struct text *text, int64_t number);
 void text_hex(struct text *text, uint64_t number);
 /* As a JSON string, quotes included. Bytes that are no printable UTF-8 become \u00XX. */
 void text_json(struct text *text, const char *string);
+/* The name of a member of a JSON object, and what comes before it. */
+void text_member(struct text *object, const char *name);
+/* Such a member whose value is a number, or null where it is not known. */
+void text_member_number(struct text *object, const char *name, int64_t number, bool known);
+/* Microseconds, as seconds. */
+void text_seconds(struct text *text, int64_t microseconds);
 /* For people and their terminals: what is no printable ASCII and no UTF-8 from U+00A0 on becomes \xHH. */
 void text_safe(struct text *text, const char *string);
 /* NUL-terminated. */

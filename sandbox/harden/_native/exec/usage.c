@@ -107,28 +107,13 @@ static void add_reason(struct text *unknown, enum measure measure)
 void usage_add(struct text *known, struct text *unknown)
 {
 	for (enum measure i = 0; i < MEASURE_COUNT; i++) {
-		add_member(known, MEASURES[i].name);
+		text_member(known, MEASURES[i].name);
 		if (found[i].known) {
-			(MEASURES[i].time ? add_seconds : text_number)(known, found[i].value);
+			(MEASURES[i].time ? text_seconds : text_number)(known, found[i].value);
 			continue;
 		}
 		text_add(known, "null");
-		add_member(unknown, MEASURES[i].name);
+		text_member(unknown, MEASURES[i].name);
 		add_reason(unknown, i);
 	}
-}
-
-void add_member(struct text *object, const char *name)
-{
-	text_add(object, object->length && object->bytes[object->length - 1] != '{' ? "," : "");
-	text_json(object, name);
-	text_add(object, ":");
-}
-
-void add_seconds(struct text *text, int64_t microseconds)
-{
-	text_number(text, microseconds / 1000000);
-	text_add(text, ".");
-	for (int64_t unit = 100000, rest = microseconds % 1000000; unit; rest %= unit, unit /= 10)
-		text_number(text, rest / unit);
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 enum measure {
 	CPU_USER,
@@ -25,10 +26,10 @@ enum measure {
 bool usage_read(enum measure measure, int64_t *value);
 /* Members of a JSON object: what was read, null where the host could not tell; and for these why not. */
 void usage_add(struct text *known, struct text *unknown);
-
-/* A member's name and what comes before it. */
-void add_member(struct text *object, const char *name);
-/* Microseconds, as seconds. */
-void add_seconds(struct text *text, int64_t microseconds);
+/* Of wait4(2), in microseconds. */
+static inline int64_t microseconds(struct timeval time)
+{
+	return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
 
 #endif
