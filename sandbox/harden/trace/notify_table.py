@@ -121,7 +121,7 @@ def read_progress(fd: int, *, arch: Arch, before: Progress | None) -> Progress:
     event = _with_names(parse_event(os.pread(fd, size, _AT["events"] + last + 4))) if count else None
     is_new = before is None or before.new != count
     return Progress(
-        calls=sum(_counts(fd, executables, 0)[0].values()),
+        calls=sum(_counters(_tallies(fd, executables))),
         tasks=None,
         new=count,
         last=describe_event(event, arch) if event else "",
@@ -147,13 +147,22 @@ def _used(fd: int, name: str) -> bytes:
 def _counts(fd: int, executables: int, start_ns: int) -> tuple[dict[CountKey, int], dict[CountKey, First]]:
     """How often, and when first, each executable made each call."""
     numbers = _ABIS * SYSCALLS
-    tallies = _section(fd, "counts", (executables + 1) * numbers * _TALLY)
+    tallies = _tallies(fd, executables)
     used = bytearray()
-    for index, (count, first) in enumerate(struct.iter_unpack(f"8s{_TALLY - 8}s", tallies)):
-        if count != bytes(8):
+    for index, count in enumerate(_counters(tallies)):
+        if count:
             key = index // numbers, index % numbers // SYSCALLS, index % SYSCALLS, 0
-            used += struct.pack("=IIIi", *key) + count + first
+            used += struct.pack("=IIIi", *key) + tallies[index * _TALLY : (index + 1) * _TALLY]
     return unpack_tallies(CountKey, bytes(used), start_ns)
+
+
+def _tallies(fd: int, executables: int) -> bytes:
+    return _section(fd, "counts", (executables + 1) * _ABIS * SYSCALLS * _TALLY)
+
+
+def _counters(tallies: bytes) -> memoryview:
+    """What each tally begins with."""
+    return memoryview(tallies).cast("Q")[:: _TALLY // 8]
 
 
 def _combinations(fd: int, executables: int) -> dict[CombinationKey, int]:
