@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from harden.errors import UsageError
-from harden.kernel.account import MOST_ID
 from harden.model.capability import Capability
 from harden.model.control import Control
 from harden.model.sandbox import Bind
 from harden.model.scenario import LONGEST_S, Ready
+from harden.model.stored_isolation import MOST_ID
 
 __all__ = [
     "parse_bind",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pwd
 
 from harden.errors import UsageError
+from harden.model.stored_isolation import MOST_ID
 
-__all__ = ["MOST_ID", "account"]
-
-MOST_ID = 0xFFFE
-"""The highest id inside of a sandbox."""
+__all__ = ["account"]
 
 
 def account(name: str, *, given: str) -> tuple[int, int]:

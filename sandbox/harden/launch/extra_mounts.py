@@ -148,10 +148,10 @@ def plan_extra_mounts(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> N
         return None if any(is_below(os.path.dirname(path), each) for each in own) else link_at(path)
 
     placed = [(follow(piece.target, trusted), piece) for piece in pieces]
-    of_host = _host_paths(tree, trusted)
+    shown = {**dict.fromkeys((target for target, _ in placed), None), **_host_paths(tree, trusted)}
     for target, piece in sorted(placed, key=lambda each: each[0].count(b"/")):
         check_bind_target(target)
-        _check_missing(target, {**dict.fromkeys((each for each, _ in placed), None), **of_host})
+        _check_missing(target, shown)
         tree.attach(piece.slot, target, piece.flags)
 
 
@@ -177,9 +177,11 @@ def _check_missing(target: bytes, shown: dict[bytes, bytes | None]) -> None:
         return
     place = max(above, key=len)
     source = shown[place]
-    if source is not None and not os.path.lexists(source + target[len(place.rstrip(b"/")) :]):
-        path = text(source + target[len(place.rstrip(b"/")) :])
+    if source is None:
+        return
+    path = source + target[len(place.rstrip(b"/")) :]
+    if not os.path.lexists(path):
         raise UsageError(
-            f"a mount at {text(target)}: {path} of the host is written to there and has no such folder or file",
-            hint=f"harden makes nothing on the host: make {path} first",
+            f"a mount at {text(target)}: {text(path)} of the host is written to there and has no such folder or file",
+            hint=f"harden makes nothing on the host: make {text(path)} first",
         )

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from harden.errors import UsageError
-from harden.kernel.account import MOST_ID, account
+from harden.kernel.account import account
 from harden.launch.rootfs import host_path
+from harden.model.stored_isolation import MOST_ID
 
 __all__ = ["group_number", "user_numbers"]
 

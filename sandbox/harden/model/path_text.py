@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MASK", "UNNAMED_FILE", "check_absolute", "from_text", "to_text"]
+__all__ = ["MASK", "UNNAMED_FILE", "check_absolute", "from_text", "is_utf8", "to_text"]
 
 MASK: Final = "[masked]"
 """What stands in text where a secret was: a path with it is not known any more."""
@@ -29,6 +29,15 @@ def to_text(path: bytes) -> str:
     if text.isprintable() and "\\" not in text:
         return text
     return "".join(_escape(char) for char in text)
+
+
+def is_utf8(path: bytes) -> bool:
+    """Whether formats that hold nothing else can name it."""
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _escape(char: str) -> str:

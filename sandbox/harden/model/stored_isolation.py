@@ -15,6 +15,7 @@ from harden.model.limit import RLIMIT_NAMES
 from harden.model.path_text import check_absolute, from_text
 
 __all__ = [
+    "MOST_ID",
     "NO_ISOLATION",
     "StoredDevice",
     "StoredDisk",
@@ -24,9 +25,11 @@ __all__ = [
     "StoredTmpfs",
 ]
 
+MOST_ID: Final = 0xFFFE
+"""The highest id that a program has inside; the one above it means "leave it" to old calls (setresuid(2))."""
+
 _LONGEST_HOST_NAME: Final = 64
 _MOST_PIDS: Final = 4194303
-_MOST_ID: Final = 65535
 _MOST_CPUS: Final = 8192
 _CPUSET: Final = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*", re.ASCII)
 
@@ -136,7 +139,7 @@ class StoredIsolation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             if not from_text(self.rootfs).strip(b"/"):
                 raise ValueError("rootfs is the host's own root")
         for group in self.groups:
-            _check_number("a group", group, 0, _MOST_ID)
+            _check_number("a group", group, 0, MOST_ID)
         _check_number("cpus", self.cpus, 0.01, _MOST_CPUS)
         _check_number("memory", self.memory, 1)
         _check_number("memory_high", self.memory_high, 1)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from harden.model.path_text import MASK, check_absolute, from_text
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
-from harden.model.stored_isolation import NO_ISOLATION, StoredIsolation
+from harden.model.stored_isolation import MOST_ID, NO_ISOLATION, StoredIsolation
 
 __all__ = ["MASK", "StoredBind", "Workload"]
-
-_MOST_ID: Final = 65535
 
 
 class StoredBind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True):
@@ -73,5 +69,5 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if b"\0" in from_text(word):
                 raise ValueError(f"NUL in {word!r}: it ends every text that is given to a program")
         for number in (self.uid, self.gid):
-            if number is not None and not 0 <= number <= _MOST_ID:
-                raise ValueError(f"ids inside a sandbox go from 0 to {_MOST_ID}, not {number}")
+            if number is not None and not 0 <= number <= MOST_ID:
+                raise ValueError(f"ids inside a sandbox go from 0 to {MOST_ID}, not {number}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from harden.model.guarded_root import is_too_wide
-from harden.model.path_text import from_text, to_text
+from harden.model.path_text import from_text, is_utf8, to_text
 from harden.model.profile import Profile
 from harden.model.recording import FileOperation
 from harden.model.resource_limit import LimitName
@@ -139,7 +139,7 @@ def _asked(profile: Profile, warnings: list[str]) -> Iterator[Line]:
         yield (b"--group-add=%d" % group,)
     for device in isolation.devices:
         path = from_text(device.path)
-        if b":" in path or not _is_utf8(path):
+        if b":" in path or not is_utf8(path):
             warnings.append(
                 f"--device {device.path}: left out, an engine takes names in UTF-8 and without a colon only"
             )
@@ -150,21 +150,13 @@ def _asked(profile: Profile, warnings: list[str]) -> Iterator[Line]:
 def _mount(fields: tuple[bytes, ...], target: bytes, warnings: list[str]) -> Iterator[Line]:
     """`--mount` takes one CSV record; the engines hand it on as JSON, which holds UTF-8 only."""
     joined = b"".join(fields)
-    if not _is_utf8(joined):
+    if not is_utf8(joined):
         warnings.append(f"{to_text(target)}: left out, an engine takes names in UTF-8 only")
         return
     if b"\r" in joined or b"\n" in joined:
         warnings.append(f"{to_text(target)}: left out, --mount takes one line")
         return
     yield (b"--mount=" + b",".join(map(_field, fields)),)
-
-
-def _is_utf8(word: bytes) -> bool:
-    try:
-        word.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _field(field: bytes) -> bytes:

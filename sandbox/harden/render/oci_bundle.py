@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from harden.errors import Inexpressible
-from harden.model.path_text import from_text, to_text
+from harden.model.path_text import from_text, is_utf8, to_text
 from harden.model.profile import Profile
 from harden.model.resource_limit import LimitName
 from harden.model.sandbox import NetworkMode, UserNamespaceMode
@@ -160,7 +160,7 @@ def _mounts(profile: Profile, view: HostView) -> tuple[list[dict[str, Any]], lis
     inner: list[dict[str, Any]] = []
     for empty in profile.workload.isolation.tmpfs:
         place = from_text(empty.target)
-        if not _is_utf8(place):
+        if not is_utf8(place):
             warnings.append(f"--tmpfs {empty.target}: left out, JSON cannot hold a name that is not UTF-8")
             continue
         inner.append(_empty(place, "mode=1777", "" if empty.size is None else f"size={empty.size}"))
@@ -175,19 +175,11 @@ def _mounts(profile: Profile, view: HostView) -> tuple[list[dict[str, Any]], lis
     # What is mounted on a place later covers what was there.
     mounts += sorted(inner, key=lambda mount: str(mount["destination"]).split("/"))
     for folder in view.folders:
-        if not _is_utf8(folder):
+        if not is_utf8(folder):
             warnings.append(f"{to_text(folder)}: left out, JSON cannot hold a name that is not UTF-8")
             continue
         mounts.append(_empty(folder, "mode=755"))
     return mounts, warnings
-
-
-def _is_utf8(path: bytes) -> bool:
-    try:
-        path.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _empty(folder: bytes, mode: str, size: str = "size=64m") -> dict[str, Any]:
