@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -11,7 +14,7 @@ from harden.generate.profile import generate_profile
 from harden.model.arch import Arch
 from harden.model.baseline import BASELINE_FORMAT, FAMILIES_FORMAT, Baseline, Families
 from harden.model.capability import Capability
-from harden.model.document import parse_toml
+from harden.model.document import encode_json, parse_toml
 from harden.model.path_text import to_text
 from harden.model.profile import Profile
 from harden.model.recording import (
@@ -35,6 +38,7 @@ from harden.model.resource_limit import PeakName
 from harden.model.syscall import name_of, number_of, numbers
 from harden.model.syscall_argument import ARGUMENT_ROWS
 from harden.model.workload import Workload
+from harden.recording_merge import merge_files
 
 PROGRAM = "/usr/bin/app"
 
@@ -100,6 +104,17 @@ def run(**parts: Any) -> Run:
         files=files,
         **parts,
     )
+
+
+def merged_by_files(runs: Iterable[Run]) -> bytes:
+    """What is left when each run is a file of its own and the files are merged."""
+    with tempfile.TemporaryDirectory() as name:
+        paths = []
+        for number, each in enumerate(runs):
+            paths.append(Path(name, f"{number}.recording.json"))
+            paths[-1].write_bytes(encode_json(Recording.of([each])))
+        merge_files(paths, Path(name, "all.recording.json"))
+        return Path(name, "all.recording.json").read_bytes()
 
 
 def profile_of(*runs: Run, name: str = "app", **more: Any) -> Profile:

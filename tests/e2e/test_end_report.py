@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def users_app() -> Iterator[App]:
         os.chown(path, NOBODY, NOBODY)
     yield made
     shutil.rmtree(folder)
+
+
+@contextmanager
+def running_app(app: App) -> Iterator[subprocess.Popen[bytes]]:
+    """It has said that it runs, and goes on when its standard input ends."""
+    words = [str(HARDEN), "run", "--report", "report.json"]
+    with subprocess.Popen(words, cwd=app.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(b"say\n")
+        running.stdin.flush()
+        assert running.stdout.readline() == b"ready\n"
+        yield running
 
 
 def test_an_exit_status_is_told(app):
@@ -85,15 +99,9 @@ def test_a_time_limit_is_told(app):
 
 def test_until_the_end_it_says_unfinished_and_nothing_of_the_run_before(app):
     assert app.run(say="end\n").returncode == 3
-    with subprocess.Popen(
-        [HARDEN, "run", "--report", "report.json"], cwd=app.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as running:
-        assert running.stdin is not None
-        assert running.stdout is not None
-        running.stdin.write(b"say\n")
-        running.stdin.flush()
-        assert running.stdout.readline() == b"ready\n"
+    with running_app(app) as running:
         assert app.told() == EndReport(ending=Ending.UNFINISHED)
+        assert running.stdin is not None
         running.stdin.close()
         assert running.wait(60) == 0
     assert app.told().ending is Ending.EXITED
@@ -101,14 +109,7 @@ def test_until_the_end_it_says_unfinished_and_nothing_of_the_run_before(app):
 
 
 def test_harden_that_is_killed_leaves_unfinished(app):
-    with subprocess.Popen(
-        [HARDEN, "run", "--report", "report.json"], cwd=app.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as running:
-        assert running.stdin is not None
-        assert running.stdout is not None
-        running.stdin.write(b"say\n")
-        running.stdin.flush()
-        assert running.stdout.readline() == b"ready\n"
+    with running_app(app) as running:
         running.kill()
     assert app.told() == EndReport(ending=Ending.UNFINISHED)
 

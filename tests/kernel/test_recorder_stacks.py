@@ -159,28 +159,25 @@ def test_a_stack_that_leads_nowhere_ends_there(victim):
     assert stack.end is not StackEnd.WHOLE
 
 
+def check_stacks(run: Run, folder: Path, opened: int, by: str) -> None:
+    """Each of the files that a function of the chain opened has its stack, or counts as missing one."""
+    found = [seen for seen in run.files if Path(seen.path).parent == folder]
+    assert len(found) == opened
+    taken = {seen.stack for seen in found} - {NO_STACK}
+    assert {tuple(started(functions(run, table(run).stacks[number]))) for number in taken} == {("open", by, *CHAIN)}
+    assert sum(seen.stack != NO_STACK for seen in found) + sum(table(run).missing.values()) >= opened
+
+
 @takes_stacks
 def test_processes_that_are_gone_at_once_have_the_right_stack_or_none(victim, tmp_path):
     run = record(victim("call_chain", flags=PLAIN), "children", tmp_path, stacks=True)
-    found = [seen for seen in run.files if Path(seen.path).parent == tmp_path]
-    assert len(found) == 200
-    taken = {seen.stack for seen in found} - {NO_STACK}
-    assert {tuple(started(functions(run, table(run).stacks[number]))) for number in taken} == {
-        ("open", "by_children", *CHAIN)
-    }
-    assert sum(seen.stack != NO_STACK for seen in found) + sum(table(run).missing.values()) >= 200
+    check_stacks(run, tmp_path, 200, "by_children")
 
 
 @takes_stacks
 def test_while_mappings_change_stacks_are_right_or_missing(victim, tmp_path):
     run = record(victim("call_chain", flags=PLAIN), "remapping", tmp_path, stacks=True)
-    found = [seen for seen in run.files if Path(seen.path).parent == tmp_path]
-    assert len(found) == 400
-    taken = {seen.stack for seen in found} - {NO_STACK}
-    assert {tuple(started(functions(run, table(run).stacks[number]))) for number in taken} == {
-        ("open", "by_remapping", *CHAIN)
-    }
-    assert sum(seen.stack != NO_STACK for seen in found) + sum(table(run).missing.values()) >= 400
+    check_stacks(run, tmp_path, 400, "by_remapping")
     assert run.gaps == ()
 
 

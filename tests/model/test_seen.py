@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,7 +11,6 @@ from hypothesis import strategies as st
 from harden.model.document import encode_json
 from harden.model.recording import RECORDING_FORMAT, Recording, Run, merge
 from harden.model.seen import NOT_KNOWN, First, earliest
-from harden.recording_merge import merge_files
 from tests import recordings
 from tests.model.test_stack import with_stacks
 
@@ -80,12 +77,7 @@ def test_merging_keeps_one_runs_evidence_whole_whatever_the_order(variants, rand
     assert (kept.stacks is not msgspec.UNSET) == is_better
     if not is_better and any(first.us is not None for _, times in variants for first in times):
         assert b"first_us" in expected
-    with tempfile.TemporaryDirectory() as name:
-        paths = [Path(name, f"{number}.recording.json") for number in range(len(runs))]
-        for path, run in zip(paths, runs, strict=True):
-            path.write_bytes(encode_json(Recording.of([run])))
-        merge_files(paths, Path(name, "all.recording.json"))
-        assert Path(name, "all.recording.json").read_bytes() == expected
+    assert recordings.merged_by_files(runs) == expected
 
 
 @given(recordings.runs)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,7 +12,6 @@ from hypothesis import strategies as st
 from harden.model.document import encode_json
 from harden.model.recording import Recording, Run, merge
 from harden.model.stack import NO_STACK, Frame, Stack, StackEnd, StackObject, Stacks
-from harden.recording_merge import merge_files
 from tests import recordings
 
 FRAMES = (Frame(object=0, symbol="open", offset=0x51), Frame(object=1, offset=0x2752))
@@ -83,12 +80,7 @@ def test_merging_keeps_the_run_that_has_stacks_whatever_the_order(variants, rand
     assert encode_json(merged) == first
     assert len(merged.runs) == 1
     assert merged.runs[0].stacks == STACKS
-    with tempfile.TemporaryDirectory() as name:
-        paths = [Path(name, f"{number}.recording.json") for number in range(len(runs))]
-        for path, run in zip(paths, runs, strict=True):
-            path.write_bytes(encode_json(Recording.of([run])))
-        merge_files(paths, Path(name, "all.recording.json"))
-        assert Path(name, "all.recording.json").read_bytes() == first
+    assert recordings.merged_by_files(runs) == first
 
 
 def test_a_profile_does_not_depend_on_stacks():

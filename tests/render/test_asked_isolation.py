@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
+from harden.model.limit import RLIMIT_NAMES
 from harden.model.path_text import to_text
 from harden.model.profile import Profile
 from harden.model.stored_isolation import (
@@ -176,22 +177,7 @@ def test_systemd_takes_every_line(tmp_path: Path) -> None:
             StoredTmpfs(target="/a\\x5cb"),
             StoredTmpfs(target="/tmp"),
         ),
-        rlimits=tuple(
-            StoredRlimit(name=name, soft=5, hard=7)
-            for name in (
-                "as",
-                "core",
-                "cpu",
-                "data",
-                "fsize",
-                "locks",
-                "memlock",
-                "msgqueue",
-                "nice",
-                "nofile",
-                "nproc",
-            )
-        ),
+        rlimits=tuple(StoredRlimit(name=name, soft=5, hard=7) for name in sorted(RLIMIT_NAMES)),
     )
     path = tmp_path / "app.service"
     rendered = FORMATS["systemd"].render(odd)
