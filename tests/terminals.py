@@ -29,10 +29,13 @@ from harden.launch.plan import plan
 from harden.launch.spawn import exec_plan
 from harden.model.sandbox import Bind, UserNamespaceMode
 from tests.sandboxes import shell, spec_of
-# run [-n] [-w FOLDER] SCRIPT | -i | -p PYTHON-FILE
+# run [-n] [-t SECONDS] [-w FOLDER] SCRIPT | -i | -p PYTHON-FILE
 arguments = [*sys.argv[1:], ""]
 changes = dict(user_namespace=UserNamespaceMode.IDENTITY)
 unfiltered = arguments[0] == "-n" and bool(arguments.pop(0))
+if arguments[0] == "-t":
+    changes["timeout_s"] = float(arguments[1])
+    del arguments[:2]
 if arguments[0] == "-w":
     folder = arguments[1].encode()
     changes["binds"] = (Bind(source=folder, target=b"/mnt", writable=True),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 import pytest
@@ -69,6 +70,27 @@ def test_after_bg_a_read_stops_the_job_until_fg(terminal):
     terminal.line("fg", "\n")
     terminal.type("word\n")
     assert "got word\n" in terminal.read_until("@ ")
+
+
+def test_a_time_limit_holds_while_the_job_is_stopped(terminal):
+    terminal.line("set -b")
+    terminal.line("run -t 3 'sleep 100 & kill -STOP $$; wait'", "Stopped")
+    terminal.read_until("Exit 124")
+
+
+def test_a_time_limit_that_is_not_over_changes_nothing_of_stopping(terminal):
+    stop_and_go_on(terminal, f"run -t 60 '{ASK}'")
+
+
+def test_a_time_limit_holds_on_a_terminal_that_nobody_reads(terminal):
+    terminal.type("run -t 2 'while :; do echo more than the terminal takes; done'\n")
+    while not terminal.children():
+        assert select.select([terminal.fd], [], [], 30)[0]
+    running = os.pidfd_open(terminal.children()[0])
+    assert select.select([running], [], [], 30)[0]
+    os.close(running)
+    terminal.read_until("@ ")
+    assert status(terminal) == "124"
 
 
 def test_a_program_that_starts_in_the_background_writes_and_stops_when_it_reads(terminal):

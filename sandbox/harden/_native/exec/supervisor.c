@@ -40,8 +40,7 @@ static struct {
 	int payload_pidfd;
 	bool traced;
 	bool killed;
-	bool timed_out;
-	bool lifeline_lost;
+	bool timed_out, lifeline_lost;
 	bool init_gone;
 	bool blind; /* what happens cannot be watched any more */
 	int init_status;
@@ -425,7 +424,7 @@ static _Noreturn void finish(void)
 		failed = false;
 	limits_report();
 	cgroup_remove();
-	terminal_end(state.signals);
+	terminal_end(state.signals, state.lifeline_lost ? PAST_MS : state.deadline_ms);
 	told = report_end(failed, ended, state.timed_out);
 	if (failed && !(run.plan.header.flags & PLAN_QUIET))
 		print_error();
@@ -458,7 +457,8 @@ static void prepare(void)
 	for (unsigned i = 0; i < ARRAY_LENGTH(FORWARDED); i++)
 		sigaddset(&set, FORWARDED[i]);
 	sigaddset(&set, SIGCHLD);
-	terminal_find();
+	if (!terminal_find(state.deadline_ms))
+		give_up("timer_create");
 	share_session();
 	if (run.terminals)
 		sigaddset(&set, SIGTSTP);
@@ -499,9 +499,9 @@ _Noreturn void supervise(void)
 	char byte = 'G';
 
 	state.payload_pidfd = -1;
-	prepare();
 	if (run.plan.header.timeout_ms)
 		state.deadline_ms = now_ms() + run.plan.header.timeout_ms;
+	prepare();
 	if (run_stage(STAGE_OUTSIDE) < 0) {
 		kill_all();
 		if (run.init_pid > 0)

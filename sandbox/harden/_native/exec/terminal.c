@@ -5,16 +5,19 @@
  * SIGTTOU, and that is when it gets the terminal. */
 #include "terminal.h"
 
+#include "inherited.h"
 #include "pty.h"
 #include "run.h"
 #include "sys.h"
 #include "text.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <termios.h>
+#include <time.h>
 
 /* What the terminal takes at once without blocking, where it could not be opened a second time (n_tty's WAKEUP_CHARS
  * is 256). */
@@ -74,7 +77,17 @@ static bool in_foreground(void)
 	return group < 0 || group == getpgrp();
 }
 
-void terminal_find(void)
+/* On a terminal harden stops with its program, and a stopped process keeps no time: the kernel continues it for that. */
+static bool continue_at(uint64_t deadline_ms)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGCONT };
+	struct itimerspec at = { .it_value = { (time_t)(deadline_ms / 1000), (long)(deadline_ms % 1000) * 1000000 } };
+	timer_t timer;
+
+	return timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, TIMER_ABSTIME, &at, NULL) == 0;
+}
+
+bool terminal_find(uint64_t deadline_ms)
 {
 	static const int IN[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 	static const int OUT[] = { STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO };
@@ -83,15 +96,18 @@ void terminal_find(void)
 		if (isatty(stream))
 			run.terminals |= 1U << stream;
 	if (!run.terminals)
-		return;
+		return true;
+	if (deadline_ms && !continue_at(deadline_ms))
+		return false;
 	state.in = open_again(first_of(IN));
 	state.out = open_again(first_of(OUT));
 	if (state.in < 0 || state.out < 0 || tcgetattr(state.in, &state.original) < 0)
 		/* It was there a moment ago: the program runs on a terminal that has hung up. */
-		return;
+		return true;
 	/* With only one of the two this is a pipeline, whose other programs need the terminal too. */
 	state.wanted = (run.terminals & 3) == 3;
 	run.attended = state.wanted && in_foreground();
+	return true;
 }
 
 static void copy_size(void)
@@ -281,17 +297,33 @@ static bool must_end(int signals)
 	       info.ssi_signo == SIGTERM;
 }
 
+/* For a terminal that takes nothing: a moment where it is later than that already. */
+static int flush_wait_ms(uint64_t deadline_ms)
+{
+	uint64_t now = now_ms();
+
+	if (!deadline_ms)
+		return -1;
+	if (now >= deadline_ms)
+		return STOP_WAIT_MS;
+	return deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now);
+}
+
 /* Everything that is in the sandbox's terminal goes out, as far as the caller's terminal takes it. */
-static void flush_outward(int signals, int wait_ms)
+static void flush_outward(int signals, uint64_t deadline_ms)
 {
 	while (state.master >= 0 && state.out >= 0) {
-		struct pollfd files[] = { { .fd = state.out, .events = POLLOUT }, { .fd = signals, .events = POLLIN } };
+		struct pollfd files[] = {
+			{ .fd = state.out, .events = POLLOUT },
+			{ .fd = signals, .events = POLLIN },
+			{ .fd = parent_fd(), .events = POLLIN },
+		};
 
 		if (is_empty(&outward) && (!fill(&outward, state.master) || is_empty(&outward)))
 			return;
-		if (poll(files, 2, wait_ms) == 0)
+		if (poll(files, 3, flush_wait_ms(deadline_ms)) == 0)
 			return;
-		if (files[1].revents & POLLIN && must_end(signals))
+		if ((files[1].revents & POLLIN && must_end(signals)) || files[2].revents)
 			return;
 		if (files[0].revents && !empty(&outward, state.out, write_limit()))
 			return;
@@ -334,7 +366,7 @@ void terminal_stopped(int number)
 		attend();
 		return;
 	}
-	flush_outward(-1, STOP_WAIT_MS);
+	flush_outward(-1, PAST_MS);
 	leave();
 	if (stop_job(asked ? number : SIGTSTP) || in_foreground()) {
 		terminal_continued();
@@ -346,11 +378,11 @@ void terminal_stopped(int number)
 	state.inside = true;
 }
 
-void terminal_end(int signals)
+void terminal_end(int signals, uint64_t deadline_ms)
 {
 	if (state.slave >= 0)
 		close(state.slave);
 	state.slave = -1;
-	flush_outward(signals, -1);
+	flush_outward(signals, deadline_ms);
 	leave();
 }
