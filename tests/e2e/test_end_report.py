@@ -125,6 +125,7 @@ def test_why_nothing_was_started_is_told(app):
     told = app.told()
     # The profile grants no execution of it, which harden-exec finds out.
     assert (done.returncode, told.ending) == (126, Ending.NOT_STARTED)
+    assert (told.exit_status, told.signal, told.usage.process_memory_bytes) == (None, None, None)
     assert "execve" in told.error
     assert f"harden: {told.error}\nhint: {told.hint}\n" in done.stderr
     assert told.unknown["elapsed_s"] == "the program did not start"

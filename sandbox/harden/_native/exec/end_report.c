@@ -93,6 +93,8 @@ static void render(struct text *document, bool failed, bool ended, bool timed_ou
 {
 	struct text unknown;
 	int status = run.shared->payload_status;
+	/* What ended before it became the program is harden's own. */
+	bool known = ended && times.begun;
 
 	text_begin(&unknown);
 	text_add(document, "{\"format\":\"harden-report/1\"");
@@ -100,8 +102,8 @@ static void render(struct text *document, bool failed, bool ended, bool timed_ou
 	text_json(document, ending(failed, ended, timed_out));
 	text_member(document, "program");
 	text_json(document, plan_string(&run.plan, run.plan.ops[run.plan.first[STAGE_CHECK] - 1].s[0]));
-	text_member_number(document, "exit_status", WEXITSTATUS(status), ended && WIFEXITED(status));
-	text_member_number(document, "signal", WTERMSIG(status), ended && WIFSIGNALED(status));
+	text_member_number(document, "exit_status", WEXITSTATUS(status), known && WIFEXITED(status));
+	text_member_number(document, "signal", WTERMSIG(status), known && WIFSIGNALED(status));
 	text_member(document, "timed_out");
 	text_add(document, timed_out ? "true" : "false");
 	add_error(document, failed);
@@ -110,7 +112,7 @@ static void render(struct text *document, bool failed, bool ended, bool timed_ou
 	add_time(document, &unknown, "elapsed_s", times.over - times.begun,
 		 times.begun ? NULL : "the program did not start");
 	usage_add(document, &unknown);
-	add_process(document, &unknown, ended);
+	add_process(document, &unknown, known);
 	text_add(document, "}");
 	text_member(document, "unknown");
 	text_add(document, "{");
