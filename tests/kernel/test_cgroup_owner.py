@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_only_what_has_lost_its_owner_is_removed(base: Path) -> None:
         assert python(_MARK, str(other / "limited/payload")).returncode == 0
     assert swept(base) == sorted([*(other.name for other in others), *("harden-" + letter * 12 for letter in "bcd")])
     assert unmarked.exists()
+
+
+def test_one_that_nobody_marked_is_removed_when_it_is_much_too_old(base: Path) -> None:
+    made(base, "a" * 12)
+    made(base, "b" * 12)
+    (base / ("harden-" + "c" * 12)).mkdir()
+    an_hour_ago = time.time() - 3600
+    for letter in "bc":
+        os.utime(base / ("harden-" + letter * 12), (an_hour_ago, an_hour_ago))
+    assert swept(base) == ["harden-" + "a" * 12]
 
 
 def test_a_number_that_is_used_again_is_not_the_owner(base: Path) -> None:

@@ -5,13 +5,17 @@ Imported by every start from a kept plan, so it imports nothing that the interpr
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 
 __all__ = ["mark", "remove_stale"]
 
 _NAME = "user.harden.owner"
 _PREFIX = "harden-"
 _TOKEN = 12
+_ABANDONED_S = 600
+"""A start takes well under a second from the folder to its mark."""
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
@@ -32,7 +36,7 @@ def _namespace() -> bytes:
 def mark(payload: int) -> None:
     """Note on the folder of the payload that this process, under whatever program, will remove the whole.
 
-    One without a mark is left alone by everybody. Raises OSError.
+    One without a mark is being made, and left alone by everybody until it is much too old for that. Raises OSError.
     """
     os.setxattr(payload, _NAME, b" ".join((_namespace(), b"%d" % os.getpid(), _started("self") or b"")))
 
@@ -41,16 +45,23 @@ def _is_stale(base: int, name: str) -> bool:
     if len(name) != len(_PREFIX) + _TOKEN or not name.startswith(_PREFIX) or set(name[len(_PREFIX) :]) - _HEXADECIMAL:
         return False
     try:
-        folder = os.open(f"{name}/limited/payload", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=base)
-    except OSError:
-        return False
-    try:
-        namespace, pid, started = os.getxattr(folder, _NAME).split()
+        owner = _owner(base, name)
+        if not owner:
+            return time.time() - os.stat(name, dir_fd=base).st_mtime > _ABANDONED_S
+        namespace, pid, started = owner
     except (OSError, ValueError):
         return False
-    finally:
-        os.close(folder)
     return namespace == _namespace() and pid.isdigit() and _started(pid.decode()) != started
+
+
+def _owner(base: int, name: str) -> list[bytes]:
+    """What mark() noted, or nothing. Raises OSError."""
+    try:
+        return os.getxattr(f"/proc/self/fd/{base}/{name}/limited/payload", _NAME).split()
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOENT):
+            raise
+        return []
 
 
 def remove_stale(base: int) -> None:
@@ -62,9 +73,7 @@ def remove_stale(base: int) -> None:
         if not _is_stale(base, name):
             continue
         try:
-            for folder in (f"{name}/limited/payload", f"{name}/limited"):
-                os.rmdir(folder, dir_fd=base)
-            for folder in (f"{name}/helper", name):
+            for folder in (f"{name}/limited/payload", f"{name}/limited", f"{name}/helper", name):
                 if os.path.isdir(f"/proc/self/fd/{base}/{folder}"):
                     os.rmdir(folder, dir_fd=base)
         except OSError:
