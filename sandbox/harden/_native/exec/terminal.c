@@ -323,7 +323,9 @@ static void flush_outward(int signals, uint64_t deadline_ms)
 			return;
 		if (poll(files, 3, flush_wait_ms(deadline_ms)) == 0)
 			return;
-		if ((files[1].revents & POLLIN && must_end(signals)) || files[2].revents)
+		if (files[1].revents & POLLIN && must_end(signals))
+			return;
+		if (files[2].revents && !files[0].revents)
 			return;
 		if (files[0].revents && !empty(&outward, state.out, write_limit()))
 			return;
