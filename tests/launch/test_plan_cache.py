@@ -38,6 +38,8 @@ IMPORTED = {
 }
 NOT_OURS = {"fcntl", "errno", "__future__"}
 """Of the standard library, beside what the interpreter imports by itself."""
+NOT_OF_PATHS = (b"variable", b"inherited")
+"""Questions about a name or a number."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -57,8 +59,9 @@ class Start(msgspec.Struct, frozen=True):
 
 def key_of(folder: Path, *arguments: str) -> list[bytes]:
     """Of a start that this process makes in `folder`."""
-    _, *identity_and_words = cached_plan.key(["run", *arguments])
-    return [os.fsencode(folder), *identity_and_words]
+    _, _, *identity_and_words = cached_plan.key(["run", *arguments])
+    status = folder.stat()
+    return [os.fsencode(folder), b"%d:%d" % (status.st_dev, status.st_ino), *identity_and_words]
 
 
 def changed_facts(folder: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,7 +73,8 @@ def changed_facts(folder: Path, arguments: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(
         f"{os.fsdecode(question)} {os.fsdecode(path)}: {found!r}, now {now!r}"
         for question, path, found in facts
-        if question not in (*fact.NOT_OF_PATHS, b"alone") and (now := fact.answer(question, path)) != found
+        if question not in (*NOT_OF_PATHS, b"alone")
+        if (now := fact.answer(question, os.path.join(os.fsencode(folder), path))) != found
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from harden.kernel.mountinfo import read_mounts
 from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
+from tests.launch.test_plan_cache import NOT_OF_PATHS
 from tests.sandboxes import NOBODY, ROOT
 
 pytestmark = pytest.mark.requires("gcc", "root")
@@ -46,7 +47,7 @@ def test_both_sides_give_the_same_answers(tmp_path):
         b"/nothing",
         b"/etc/passwd/x",
     ]
-    asked = [(question, path) for question in fact.QUESTIONS for path in paths if question not in fact.NOT_OF_PATHS]
+    asked = [(question, path) for question in fact.QUESTIONS for path in paths if question not in NOT_OF_PATHS]
     asked += [(b"variable", b"PATH"), (b"variable", b"NOTHING"), (b"inherited", b"0"), (b"inherited", b"999")]
     words = [word for pair in asked for word in pair]
     said = subprocess.run([program, *words], capture_output=True, check=True).stdout.split(b"\0")
@@ -179,7 +180,7 @@ def test_a_fact_that_does_not_hold_leaves_it_to_python(command, facts):
 def test_the_entry_of_another_start_is_not_used(command):
     entry = whole_entry(command)
     own = entry.key
-    for other in ([*own, b"--network=host"], own[:-1], [*own[:-1], b"x"], [b"/", *own[1:]]):
+    for other in ([*own, b"--network=host"], own[:-1], [*own[:-1], b"x"], [b"/", *own[1:]], [own[0], b"1:1", *own[2:]]):
         entry.key = other
         assert status(command, cached_plan.encode_entry(entry), own) == TO_PYTHON
 

@@ -36,7 +36,7 @@ __all__ = [
     "write_cookie",
 ]
 
-MAGIC = b"HRDNCCH3"
+MAGIC = b"HRDNCCH4"
 FOLDER = "harden/plans"
 LARGEST = 4 << 20
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -50,7 +50,9 @@ def key(argv: list[str]) -> list[bytes]:
     with open("/proc/self/status", "rb") as file:
         status = [line for line in file.read().splitlines() if line.startswith(_STATUS)]
     pages = b"%d" % os.sysconf("SC_PHYS_PAGES")
-    words = [os.getcwdb(), pages, b"\n".join(status)]
+    # By its name alone the working folder could be another one that was mounted there.
+    folder = os.stat(b".")
+    words = [os.getcwdb(), b"%d:%d" % (folder.st_dev, folder.st_ino), pages, b"\n".join(status)]
     return words + [os.fsencode(argument) for argument in argv]
 
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NOT_OF_PATHS", "QUESTIONS", "answer", "holds"]
+__all__ = ["QUESTIONS", "answer", "holds"]
 
 
 def _identity(status: os.stat_result) -> bytes:
@@ -111,8 +111,6 @@ QUESTIONS: dict[bytes, Callable[[bytes], bytes]] = {
     b"access4": _readable,
 }
 """Question → how it is asked of a path."""
-NOT_OF_PATHS = (b"variable", b"inherited")
-"""Questions about a name or a number."""
 
 
 def answer(question: bytes, path: bytes) -> bytes:

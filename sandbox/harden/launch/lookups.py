@@ -3,6 +3,8 @@
 Planning asks through the functions of the module os, which are exchanged while it runs, so that no question can be
 forgotten; files that are opened, processes and sockets are told by the interpreter (sys.addaudithook). What has no
 question for it makes the plan one that is not kept.
+
+A relative path is kept as one: where the working folder is mounted over, its absolute form is another file.
 """
 
 from __future__ import annotations
@@ -103,16 +105,12 @@ class Lookups:
         """Note a question with the answer that it has now."""
         self.asking = True
         try:
-            found = fact.answer(question, self._place(question, path))
+            found = fact.answer(question, path)
         finally:
             self.asking = False
         self._note(question, path, found)
 
-    def _place(self, question: bytes, path: bytes) -> bytes:
-        return path if question in fact.NOT_OF_PATHS else os.path.join(os.getcwdb(), path)
-
     def _note(self, question: bytes, path: bytes, found: bytes) -> None:
-        path = self._place(question, path)
         if self.answers.setdefault((question, path), found) != found:
             self.unknown = self.unknown or f"{os.fsdecode(path)} changed"
 

@@ -136,6 +136,14 @@ def _own_code(lookups: Lookups) -> None:
     lookups.ask(b"version", os.fsencode(os.path.realpath(sys.executable)))
 
 
+def _is_at_its_name() -> bool:
+    """Whether the working folder is what its name leads to: it is not where something was mounted over it."""
+    try:
+        return os.path.samestat(os.stat("."), os.stat(os.getcwd()))
+    except OSError:
+        return False
+
+
 def _usable(plan: Plan) -> bool:
     others = (field for field in msgspec.structs.fields(Plan) if field.name not in _KNOWN)
     # Whether an AppArmor profile is still loaded is not asked here.
@@ -153,7 +161,7 @@ def keep(
     """
     _ask_more(plan, lookups)
     lookups.stop()
-    runtime = cached_plan.runtime_folder()
+    runtime = cached_plan.runtime_folder() if _is_at_its_name() else None
     entry = template(plan, header) if runtime is not None and _usable(plan) and not lookups.unknown else None
     if runtime is None or entry is None:
         return False

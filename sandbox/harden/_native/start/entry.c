@@ -10,7 +10,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#define MAGIC "HRDNCCH3"
+#define MAGIC "HRDNCCH4"
 #define FOLDER "harden/plans"
 enum { HEAD = 16, LARGEST = 4 << 20 };
 
@@ -68,11 +68,15 @@ static bool add_status(struct bytes *key)
 static bool make_key(char *const *arguments, struct bytes *key)
 {
 	char cwd[PATH_MAX];
+	struct stat folder;
 	struct sysinfo memory;
 
-	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/' || sysinfo(&memory) < 0)
+	if (!getcwd(cwd, sizeof(cwd)) || cwd[0] != '/' || stat(".", &folder) < 0 || sysinfo(&memory) < 0)
 		return false;
 	bytes_add(key, cwd, strlen(cwd) + 1);
+	bytes_number(key, "", folder.st_dev, 10);
+	bytes_number(key, ":", folder.st_ino, 10);
+	bytes_add(key, "", 1);
 	bytes_number(key, "", (uint64_t)memory.totalram * memory.mem_unit / (unsigned long)getpagesize(), 10);
 	bytes_add(key, "", 1);
 	if (!add_status(key))
