@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "runtime_folder",
     "start",
+    "status",
     "write_cookie",
 ]
 
@@ -47,13 +48,17 @@ _STATUS = (b"Uid:", b"Gid:", b"Groups:", b"NoNewPrivs:", b"Seccomp", b"Cap")
 
 def key(argv: list[str]) -> list[bytes]:
     """What a plan is made for, as strings without NUL."""
-    with open("/proc/self/status", "rb") as file:
-        status = [line for line in file.read().splitlines() if line.startswith(_STATUS)]
     pages = b"%d" % os.sysconf("SC_PHYS_PAGES")
     # By its name alone the working folder could be another one that was mounted there.
     folder = os.stat(b".")
-    words = [os.getcwdb(), b"%d:%d" % (folder.st_dev, folder.st_ino), pages, b"\n".join(status)]
+    words = [os.getcwdb(), b"%d:%d" % (folder.st_dev, folder.st_ino), pages, b"\n".join(status())]
     return words + [os.fsencode(argument) for argument in argv]
+
+
+def status() -> list[bytes]:
+    """Who this process is and what it may do, as lines of proc_pid_status(5)."""
+    with open("/proc/self/status", "rb") as file:
+        return [line for line in file.read().splitlines() if line.startswith(_STATUS)]
 
 
 def name_of(words: list[bytes]) -> str:
