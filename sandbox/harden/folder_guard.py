@@ -11,7 +11,6 @@ from typing import Final
 from harden.errors import HardenError
 from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX, VERIFIED_SUFFIX
 from harden.kernel import atomic_file
-from harden.launch import cached_plan
 from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
 
@@ -90,12 +89,11 @@ def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
 
 
 def _caches(source: bytes) -> Iterator[bytes]:
-    """Where plans are kept, as far as `source` can have to do with it.
+    """Where plans are kept (harden.launch.cached_plan), as far as `source` can have to do with it.
 
-    This start may not know $XDG_RUNTIME_DIR, and the next one may: logind's folders for users (file-hierarchy(7)) are
-    always among them.
+    Not by $XDG_RUNTIME_DIR: the next start may have another one.
     """
-    runtimes = {os.fsencode(cached_plan.runtime_folder() or "/run"), b"/run", b"%s/%d" % (_USERS, os.geteuid())}
+    runtimes = {b"/run", b"%s/%d" % (_USERS, os.geteuid())}
     if (_holds(source, _USERS) or _holds(_USERS, source)) and os.path.isdir(_USERS):
         runtimes.update(os.path.join(_USERS, name) for name in os.listdir(_USERS))
     for runtime in sorted(runtimes):

@@ -12,7 +12,7 @@ from harden.bpf.action import ALLOW
 from harden.bpf.compile import compile_filter
 from harden.bpf.instruction import decode
 from harden.bpf.simulate import Simulator
-from harden.launch import cached_plan
+from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
 from harden.launch.encode import Header
 from harden.launch.plan_cache import template
@@ -45,6 +45,7 @@ def shown_plans(tmp_path) -> tuple[Entry, list[bytes]]:
     entry.program, entry.cgroup, entry.fds, entry.cgroup_names = bytes(program), b"", [], []
     arguments = ["run", "--", str(tmp_path)]
     entry.key = cached_plan.key(arguments)
+    entry.facts = [b"stat", b"/", fact.answer(b"stat", b"/")]
     file = Path("/run", cached_plan.FOLDER, cached_plan.name_of(entry.key))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=0o600)

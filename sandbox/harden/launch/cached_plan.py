@@ -7,8 +7,9 @@ descriptors and the one-shot cookie are of one run and are written in anew.
 
 The command `harden` (_native/start) does the same before any Python.
 
-Entries lie where no view of a sandbox shows them: in harden/plans of /run as root, of $XDG_RUNTIME_DIR else
-(file-hierarchy(7)); both end with the boot, as the plan does. `harden.launch.plan_cache` writes them.
+Entries lie where no view of a sandbox shows them: in harden/plans of /run as root, of /run/user/UID else, if that is
+$XDG_RUNTIME_DIR (file-hierarchy(7)); both end with the boot, as the plan does, and harden.folder_guard keeps every
+program out of them, whatever its environment. `harden.launch.plan_cache` writes them.
 """
 
 from __future__ import annotations
@@ -68,11 +69,11 @@ def name_of(words: list[bytes]) -> str:
 
 
 def runtime_folder() -> str | None:
-    """This user's folder for what ends with the boot; None where there is none."""
+    """This user's folder for what ends with the boot; None where there is none, or one that no guard knows of."""
     if os.geteuid() == 0:
         return "/run"
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    return runtime if runtime.startswith("/") else None
+    runtime = f"/run/user/{os.geteuid()}"
+    return runtime if os.environ.get("XDG_RUNTIME_DIR") == runtime else None
 
 
 class Entry:
@@ -147,7 +148,8 @@ def _decode(data: bytes) -> Entry | None:
     entry.facts = words[13 + count :]
     entry.plan = data[16 + size :]
     whole = len(entry.plan) == int(words[12 + count]) and len(entry.facts) % 3 == 0
-    return entry if whole else None
+    # Planning always asks: a plan that depends on nothing was not made by it.
+    return entry if whole and entry.facts else None
 
 
 def _is_private(status: os.stat_result) -> bool:
