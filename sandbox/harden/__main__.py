@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from harden.interrupt import end_at_interrupt
+from harden.kernel.caller import note_caller
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -13,6 +16,8 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run one command of `harden.cli`."""
+    # Before anything that could hand the mask of signals or the environment on.
+    end_at_interrupt(unblock=note_caller())
     if sys.argv[1:2] == ["run"]:
         from harden.launch import cached_plan
 

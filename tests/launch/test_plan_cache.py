@@ -28,11 +28,13 @@ IN_PYTHON = [sys.executable, "-X", "importtime", str(ROOT / "sandbox/script/hard
 IMPORTED = {
     "harden",
     "harden.__main__",
+    "harden.interrupt",
     "harden.launch",
     "harden.launch.cached_plan",
     "harden.launch.fact",
     "harden.errors",
     "harden.kernel",
+    "harden.kernel.caller",
     "harden.kernel.cgroup_owner",
     "harden.kernel.idmap",
 }

@@ -14,6 +14,7 @@ import click
 from harden import __version__
 from harden.cli import output
 from harden.errors import HardenError, UnusableInput, UsageError
+from harden.interrupt import Raised
 from harden.launch.process import fill_standard_streams
 
 if TYPE_CHECKING:
@@ -96,11 +97,12 @@ def _status(argv: Sequence[str] | None) -> int:
         output.open_streams()
         # Where the caller ignores it, the kernel would reap harden's own children (wait(2)).
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        return _run(argv)
+        with Raised():
+            return _run(argv)
     except HardenError as problem:
         output.error(problem)
         return problem.exit_status
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         output.error(HardenError("interrupted"))
         return 130
     except click.UsageError as problem:

@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
@@ -44,8 +46,31 @@ static bool has_folder(void)
 	return false;
 }
 
+/* Until Python has a handler of its own, which is long after its start has one, SIGINT waits. False when it is blocked or
+ * ignored anyhow. */
+static bool block_interrupt(void)
+{
+	struct sigaction action;
+	sigset_t interrupt, before;
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	return sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
+	       sigprocmask(SIG_BLOCK, &interrupt, &before) == 0 && !sigismember(&before, SIGINT);
+}
+
+/* What harden.kernel.caller reads, and takes out of the environment again. */
+static bool tell_python(pid_t parent)
+{
+	char told[32];
+
+	snprintf(told, sizeof(told), "%d%s", (int)parent, block_interrupt() ? " SIGINT" : "");
+	return setenv("HARDEN_CALLER", told, 1) == 0;
+}
+
 int main(int argc, char **argv)
 {
+	const pid_t parent = getppid();
 	struct entry entry = { 0 };
 	char path[PATH_MAX];
 
@@ -60,6 +85,8 @@ int main(int argc, char **argv)
 		become_harden_exec(&entry);
 	if (!beside("harden-python", path))
 		return refuse("readlink(\"/proc/self/exe\")", strerror(errno), "harden needs /proc");
+	if (!tell_python(parent))
+		return refuse("setenv", strerror(errno), "give harden more memory");
 	argv[0] = path;
 	execv(path, argv);
 	return refuse(path, strerror(errno), "this is harden's Python part: install harden again");
