@@ -7,5 +7,5 @@ int main(int argc, char **argv)
 {
 	off_t start = 0;
 
-	return argc == 2 && sendfile(STDOUT_FILENO, atoi(argv[1]), &start, 1 << 24) > 0 ? 0 : 1;
+	return argc == 3 && sendfile(STDOUT_FILENO, atoi(argv[1]), &start, 1 << 24) > 0 ? 0 : 1;
 }

@@ -123,6 +123,13 @@ def host_state() -> tuple[str, ...]:
     return Path("/proc/self/mountinfo").read_text(), os.uname().nodename, Path("/proc/net/route").read_text()
 
 
+@pytest.mark.parametrize("arguments", [("3", ""), ("3", "-1"), ("3", "4x"), ("3", "99999999"), ("3", "1", "1")])
+def test_what_is_no_process_is_refused(arguments):
+    ended = run_exec(*arguments)
+    assert ended.returncode == 125
+    assert ended.stderr.startswith("harden: harden-exec: expected the number of a ")
+
+
 @pytest.mark.parametrize("argument", ["", "0", "-1", "x", "3x", "99999", "9999999"])
 def test_what_is_no_plan_is_refused(argument):
     ended = run_exec(argument)

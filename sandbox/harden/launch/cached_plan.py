@@ -19,7 +19,7 @@ import os
 import sys
 
 from harden.errors import HardenError
-from harden.kernel import cgroup_owner
+from harden.kernel import caller, cgroup_owner
 from harden.launch import fact
 
 __all__ = [
@@ -282,7 +282,7 @@ def start(entry: Entry) -> None:
         os.set_inheritable(encoded, True)
         if entry.notes:
             os.write(2, entry.notes)
-        os.execve(program, [b"harden-exec", b"%d" % encoded], {})
+        os.execve(program, [b"harden-exec", b"%d" % encoded, b"%d" % caller.parent()], {})
     except (OSError, HardenError):
         for leaf in (f"{made}/limited/payload", f"{made}/limited", made) if made else ():
             os.rmdir(leaf, dir_fd=base)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from harden.errors import KernelError
+from harden.kernel.caller import parent
 from harden.kernel.cgroupfs import LIMITED, make_cgroup
 from harden.kernel.executable import open_harden_exec, sealed_memfd
 from harden.kernel.idmap import claim_id_range
@@ -66,7 +67,7 @@ def _report_fields(plan: Plan, folder: int, name: bytes) -> dict[str, Any]:
 
 def _exec(program: int, encoded: int) -> NoReturn:
     try:
-        os.execve(program, [b"harden-exec", b"%d" % encoded], {})
+        os.execve(program, [b"harden-exec", b"%d" % encoded, b"%d" % parent()], {})
     except OSError as error:
         raise KernelError(
             "execve(harden-exec)", error.errno or 0, hint="the sysctl vm.memfd_noexec must be 0, and /proc mounted"

@@ -62,15 +62,16 @@ bool raise_file_limit(void)
 static int parent = -1;
 
 /* A pidfd tells the end of a process; PR_SET_PDEATHSIG that of the thread that made this one. */
-bool watch_parent(void)
+bool watch_parent(bool *gone)
 {
-	pid_t number = getppid();
+	/* Outside this pid namespace it has no number. */
+	bool watched = run.parent ? (parent = sys_pidfd_open(run.parent)) >= 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+	int number = errno;
 
-	/* It is outside this pid namespace, where it has no number. */
-	if (number == 0)
-		return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
-	parent = sys_pidfd_open(number);
-	return parent >= 0 && getppid() == number;
+	/* Whose parent ends has another one from then on. */
+	*gone = getppid() != run.parent;
+	errno = number;
+	return *gone || watched;
 }
 
 int parent_fd(void)

@@ -12,8 +12,8 @@ void drop_passed(void);
 /* As many descriptors for the pieces of the file system as the hard limit permits; the caller's limit is remembered for
  * the program. False and errno when it cannot be done. */
 bool raise_file_limit(void);
-/* False when there is no parent any more. */
-bool watch_parent(void);
+/* Whether the process that started harden has ended, and else watches it. False and errno when it cannot be watched. */
+bool watch_parent(bool *gone);
 /* A pidfd of it, readable when it is gone; -1: it is not watched. */
 int parent_fd(void);
 

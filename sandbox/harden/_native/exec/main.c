@@ -1,4 +1,5 @@
-/* harden-exec: carries out one plan. argv[1] is the number of a sealed memfd that holds it. */
+/* harden-exec: carries out one plan. argv[1] is the number of a sealed memfd that holds it; argv[2], where harden became
+ * this program, that of the process that had started harden. */
 #include "cgroup.h"
 #include "inherited.h"
 #include "relro.h"
@@ -71,17 +72,29 @@ static void reset_personality(void)
 	close(fd);
 }
 
+/* In decimal and nothing else; -1: it is none. */
+static int number_of(const char *word, size_t most_digits)
+{
+	size_t digits = strspn(word, "0123456789");
+	int number = 0;
+
+	if (!digits || word[digits] || digits > most_digits || (word[0] == '0' && digits > 1))
+		return -1;
+	for (; *word; word++)
+		number = number * 10 + (*word - '0');
+	return number;
+}
+
 static int plan_fd(int argc, char **argv)
 {
-	int fd = 0;
+	int fd = argc == 2 || argc == 3 ? number_of(argv[1], 6) : -1;
 
-	if (argc != 2 || argv[1][0] < '1' || argv[1][0] > '9' || strlen(argv[1]) > 6)
+	if (fd < 1)
 		refuse("harden-exec", "expected the number of a descriptor");
-	for (const char *at = argv[1]; *at; at++) {
-		if (*at < '0' || *at > '9')
-			refuse("harden-exec", "expected the number of a descriptor");
-		fd = fd * 10 + (*at - '0');
-	}
+	/* No process has a number of more than 22 bits (PID_MAX_LIMIT). */
+	run.parent = argc == 3 ? number_of(argv[2], 7) : getppid();
+	if (run.parent < 0)
+		refuse("harden-exec", "expected the number of a process");
 	return fd;
 }
 

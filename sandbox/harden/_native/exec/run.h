@@ -49,6 +49,7 @@ struct run {
 	int control[2];  /* supervisor's end, sandbox's end: sequenced packets */
 	int to_payload[2]; /* init → payload */
 	int notify[2];   /* recorder of calls, payload */
+	pid_t parent;    /* of harden, when it began; 0: outside this pid namespace */
 	pid_t init_pid;
 	int init_pidfd;
 	int user_namespace_fd; /* init's, for idmapped mounts; -1 until needed */

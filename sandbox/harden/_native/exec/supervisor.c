@@ -488,7 +488,7 @@ static void prepare(void)
 		give_up("eventfd2");
 	if (!raise_file_limit())
 		give_up("prlimit");
-	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && !watch_parent())
+	if ((run.plan.header.flags & PLAN_DIE_WITH_PARENT) && !watch_parent(&state.lifeline_lost))
 		give_up("pidfd_open");
 	if (run.plan.header.notify_fd >= 0 && !notify_start())
 		give_up("seccomp_unotify");
@@ -502,7 +502,7 @@ _Noreturn void supervise(void)
 	if (run.plan.header.timeout_ms)
 		state.deadline_ms = now_ms() + run.plan.header.timeout_ms;
 	prepare();
-	if (run_stage(STAGE_OUTSIDE) < 0) {
+	if (state.lifeline_lost || run_stage(STAGE_OUTSIDE) < 0) {
 		kill_all();
 		if (run.init_pid > 0)
 			waitpid(run.init_pid, &state.init_status, __WALL);

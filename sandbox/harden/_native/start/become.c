@@ -241,9 +241,10 @@ static bool prepare(struct entry *entry, struct made *made)
 	return !entry->controllers[0] || pass_controllers_on(made->base, made->paths[0], entry->controllers);
 }
 
-void become_harden_exec(struct entry *entry)
+void become_harden_exec(struct entry *entry, pid_t parent)
 {
-	char number[12], *arguments[] = { (char[]){ "harden-exec" }, number, NULL }, *environment[] = { NULL };
+	char number[12], starter[12], *environment[] = { NULL };
+	char *arguments[] = { (char[]){ "harden-exec" }, number, starter, NULL };
 	struct made made = { .base = -1 };
 	size_t said = strlen(entry->notes);
 	int program = has_standard_streams() ? sealed_program(entry->program) : -1, plan;
@@ -251,6 +252,7 @@ void become_harden_exec(struct entry *entry)
 	if (program >= 0 && prepare(entry, &made) && (plan = sealed_plan(entry)) >= 0 &&
 	    write(STDERR_FILENO, entry->notes, said) == (ssize_t)said) {
 		snprintf(number, sizeof(number), "%d", plan);
+		snprintf(starter, sizeof(starter), "%d", (int)parent);
 		syscall(SYS_execveat, program, "", arguments, environment, AT_EMPTY_PATH);
 	}
 	while (made.count)

@@ -3,8 +3,11 @@
 
 #include "entry.h"
 
-/* Becomes harden-exec with the entry's plan, as harden.launch.cached_plan.start() does. Returns when something is not
+#include <sys/types.h>
+
+/* Becomes harden-exec with the entry's plan, as harden.launch.cached_plan.start() does; `parent` is the
+ * process that started harden. Returns when something is not
  * as it should be, and leaves nothing behind: planning anew will say what. */
-void become_harden_exec(struct entry *entry);
+void become_harden_exec(struct entry *entry, pid_t parent);
 
 #endif

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
 			      "give it a file or /dev/null; --bind shows a folder");
 	if (argc > 1 && strcmp(argv[1], "run") == 0 && entry_find(argv + 1, &entry) &&
 	    facts_hold(entry.facts, entry.fact_count))
-		become_harden_exec(&entry);
+		become_harden_exec(&entry, parent);
 	if (!beside("harden-python", path))
 		return refuse("readlink(\"/proc/self/exe\")", strerror(errno), "harden needs /proc");
 	if (!tell_python(parent))
