@@ -99,7 +99,7 @@ def placed(error: HardenError, source: TomlSource | None) -> UnusableInput:
             problem, line, column = place
             message = f"{error.file}:{line}:{column}: {problem}" if line else f"{error.file}: {problem} at its end"
         else:
-            where = f"{error.where.removeprefix('key` in `')}: " if error.where else ""
+            where = f"{error.where}: " if error.where else ""
             message = f"{_place(source, error.where, problem)}: {where}{problem}"
     return UnusableInput(message, hint=error.hint)
 

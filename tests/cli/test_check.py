@@ -164,7 +164,7 @@ BAD_POLICIES = {
     "not TOML": (POLICY + "[demand\n", "p.toml:3:8: not TOML"),
     "unknown field": (POLICY + "a = 1\n", "p.toml:3:1: Object contains unknown field `a`"),
     "unknown check": (POLICY + '[checks]\nnope = "low"\n', "p.toml:4:1: $.checks.nope: there is no check 'nope'"),
-    "unknown severity": (POLICY + '[checks]\nptrace = "hi"\n', "p.toml:4:10: $.checks[...]: Invalid enum value 'hi'"),
+    "unknown severity": (POLICY + '[checks]\nptrace = "hi"\n', "p.toml:4:10: $.checks[...]: 'hi' is none of the names"),
     "unknown call": (
         POLICY + '[demand]\nforbidden_syscalls = ["x"]\n',
         "p.toml:4:23: $.demand: unknown system call 'x'",

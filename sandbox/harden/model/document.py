@@ -19,6 +19,8 @@ __all__ = ["encode_json", "parse_json", "parse_toml", "schema"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_PLACED: Final = re.compile(r"(.*) - at (`key` in )?`([^`]*)`", re.DOTALL)
+_NO_NAME: Final = re.compile(r"Invalid enum value (.*)", re.DOTALL)
 _FORMAT: Final = re.compile(r"(harden-[a-z]+)/([1-9][0-9]*)")
 
 
@@ -66,10 +68,23 @@ def _convert(raw: Any, type_: type[T], *, format: str, file: str) -> T:
     try:
         return msgspec.convert(raw, type_)
     except msgspec.ValidationError as error:
-        problem, _, where = str(error).partition(" - at `")
-        raise DocumentError(file, problem, where=where.rstrip("`") or None) from None
+        raise _refusal(str(error), type_, file) from None
     except ValueError as error:
         raise DocumentError(file, str(error)) from None
+
+
+def _refusal(said: str, type_: type[msgspec.Struct], file: str) -> DocumentError:
+    """What msgspec says, with the place in front of it. Of names that are none of an enumeration it only says so."""
+    match = _PLACED.fullmatch(said)
+    problem, in_key, where = match.groups() if match else (said, None, None)
+    unknown = _NO_NAME.fullmatch(problem)
+    if unknown is None or where is None:
+        return DocumentError(file, f"one of its keys: {problem}" if in_key else problem, where=where)
+    from harden.model.accepted import accepted_names
+
+    names = accepted_names(type_, where, key=in_key is not None)
+    sentence = f"{'the key ' if in_key else ''}{unknown[1]} is none of the names that can stand here"
+    return DocumentError(file, sentence, where=where, hint=f"one of {', '.join(names)}" if names else None)
 
 
 def _check_format(raw: Any, *, format: str, file: str) -> None:
