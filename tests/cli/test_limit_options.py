@@ -36,6 +36,29 @@ def test_what_is_no_size_is_refused(text):
         parse_size("--memory", text)
 
 
+MORE = "99999999T"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        lambda: parse_tmpfs(f"/x:{MORE}"),
+        lambda: parse_rlimit(f"fsize={MORE}"),
+        lambda: parse_io(f"/dev/null:wbps={MORE}"),
+        lambda: limits(memory=MORE),
+        lambda: limits(memory_high=MORE),
+        lambda: limits(swap=MORE),
+    ],
+)
+def test_more_bytes_than_the_kernel_counts_are_refused(option):
+    with pytest.raises(UsageError, match=f"'{MORE}': more than 9223372036854775807 bytes"):
+        option()
+
+
+def test_nearly_as_many_are_not():
+    assert parse_size("--memory", "8388607T") == 8388607 << 40
+
+
 def test_limits_become_files_of_the_cgroup():
     found = limits(cpus=1.5, memory="100M", memory_high="64M", swap="0", pids=10, cpuset="3,1-2,0")
     assert [(file.name, file.value) for file in found.files()] == [

@@ -51,6 +51,22 @@ def test_a_place_for_what_is_in_force_that_cannot_be_written_is_named(traced: Pa
         assert (first.startswith(f"harden: open('{wrong}', "), errno in first, hint[:5]) == (True, True, "hint:")
 
 
+@pytest.mark.parametrize("name", [b"\xff", b"x" * 65, "ä".encode() * 33])
+def test_what_is_no_host_name_is_refused(traced: Path, name: bytes) -> None:
+    for command in (("run",), ("trace", "--force", "--", "/bin/true")):
+        asked = [HARDEN, command[0], "--hostname", name, *command[1:]]
+        done = subprocess.run(asked, cwd=traced, env=environment(), capture_output=True, text=True, check=False)
+        first, hint = lines_of(done)[-2:]
+        assert done.returncode == 125
+        assert (first.startswith("harden: the host name '"), hint) == (True, "hint: such as --hostname box")
+        assert "1 to 64 bytes of UTF-8" in first
+
+
+def test_a_host_name_of_64_bytes_is_one(tmp_path: Path) -> None:
+    done = harden("trace", "--hostname", "ä" * 32, "--", "/bin/uname", "-n", cwd=tmp_path)
+    assert done.stdout == "ä" * 32 + "\n"
+
+
 def test_program_not_found_is_127(tmp_path: Path) -> None:
     done = harden("trace", "--", "no-such-program-here", cwd=tmp_path, check=False)
     assert done.returncode == 127

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _SIZE: Final = re.compile(r"([0-9]{1,15})([KMGT]?)", re.ASCII | re.IGNORECASE)
+_MOST_BYTES: Final = 2**63 - 1
+"""The kernel counts bytes in loff_t."""
 _FACTOR: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _RATES: Final = ("rbps", "wbps", "riops", "wiops")
 _LEAST_CPUS: Final = 0.01
@@ -39,7 +41,12 @@ def parse_size(option: str, text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise UsageError(f"{option} {text!r}: expected bytes, or a number with K, M, G or T", hint="such as 512M")
-    return int(match[1]) * _FACTOR[match[2].upper()]
+    size = int(match[1]) * _FACTOR[match[2].upper()]
+    if size > _MOST_BYTES:
+        raise UsageError(
+            f"{option} {text!r}: more than {_MOST_BYTES} bytes, the most there can be", hint="such as 512M"
+        )
+    return size
 
 
 def _pages(option: str, text: str | None, *, least: int) -> int | None:

@@ -38,6 +38,7 @@ from harden.launch.rlimits import check_rlimits, rlimit_notes
 from harden.launch.rootfs import host_path, plan_rootfs_view
 from harden.launch.tree import SAFE, Tree, text
 from harden.model.control import Control
+from harden.model.path_text import is_utf8
 from harden.model.sandbox import NetworkMode, SandboxSpec, UserNamespaceMode, View
 
 __all__ = ["Plan", "plan"]
@@ -92,6 +93,15 @@ def _check_program(spec: SandboxSpec) -> None:
         raise NotExecutable(f"{text(spec.program)} is not an executable file", hint=f"chmod +x {text(spec.program)}")
 
 
+def _check_host_name(name: str) -> None:
+    # The kernel takes any bytes (sethostname(2)); what a profile keeps is text.
+    bytes_ = name.encode(errors="surrogatepass")
+    if not 1 <= len(bytes_) <= 64 or not is_utf8(bytes_) or "\0" in name:
+        raise UsageError(
+            f"the host name {name!r}: it has to be 1 to 64 bytes of UTF-8 without NUL", hint="such as --hostname box"
+        )
+
+
 def _check_spec(spec: SandboxSpec, features: Features) -> None:
     for path in (spec.program, spec.cwd, *(bind.target for bind in spec.binds), *spec.folders):
         if not path.startswith(b"/") or b".." in path.split(b"/"):
@@ -102,8 +112,7 @@ def _check_spec(spec: SandboxSpec, features: Features) -> None:
         raise UsageError("the workload has no arguments, not even its own name", hint="give a command after --")
     check_ids(spec, features)
     check_rlimits(spec.isolation.rlimits)
-    if len(spec.hostname.encode()) > 64 or not spec.hostname:
-        raise UsageError("a host name has 1 to 64 bytes (sethostname(2))", hint="choose a shorter one")
+    _check_host_name(spec.hostname)
 
 
 _PAYLOAD_FLAGS: Final = (
