@@ -13,7 +13,7 @@ from harden.launch.kernel_folders import plan_kernel_folders
 from harden.launch.layers import stage_layers
 from harden.launch.ops import Code, Stage, op
 from harden.launch.special_files import find_special_files
-from harden.launch.symlinks import is_below
+from harden.launch.symlinks import is_below, leads_to_others
 from harden.launch.tree import OWN, PRIVATE, Tree, text
 
 __all__ = ["plan_minimal_view"]
@@ -48,9 +48,15 @@ class _Shown:
 
     def add(self, path: bytes, *, writable: bool) -> None:
         resolved = self.tree.resolve(path, writable=writable)
+        # What is not there yet is made through the links on its way, and what every view has is reached through them.
+        links = self.tree.guard.links_to(path) if resolved is None else resolved.links
+        self.links.update({link: where for link, where in links if not self._is_own(link)})
         if resolved is None or not self._is_ours_to_show(resolved.path):
             return
-        self.links.update({link: where for link, where in resolved.links if not self._is_own(link)})
+        of_others = leads_to_others(path, resolved.path) if writable else ""
+        if of_others:
+            self.tree.notes.append(of_others)
+            return
         kind = _SPECIAL.get(stat.S_IFMT(os.lstat(resolved.path).st_mode))
         if kind is not None:
             self.tree.notes.append(f"{text(resolved.path)} is a {kind} of the host and is not shown; --bind names it")

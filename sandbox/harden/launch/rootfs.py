@@ -16,7 +16,7 @@ from harden.launch.kernel_folders import plan_kernel_folders
 from harden.launch.layers import Layer, overlay, overlay_problem, stage_layers
 from harden.launch.ops import Code, Flag, Stage, op
 from harden.launch.piece import moved
-from harden.launch.symlinks import is_below, resolve
+from harden.launch.symlinks import is_below, leads_to_others, resolve
 from harden.launch.tree import OWN, PRIVATE, SAFE, Tree, text
 from harden.model.control import Control
 from harden.model.sandbox import View
@@ -81,8 +81,14 @@ def _plan_granted(tree: Tree, rootfs: bytes) -> None:
         if any(is_below(path, own) for own in (*OWN, *PRIVATE)):
             continue
         found = tree.resolve_inside(path, writable=True)
-        if found is not None:
-            tree.show(found.path, moved(found.path, rootfs, b"/"), writable=True)
+        if found is None:
+            continue
+        inside = moved(found.path, rootfs, b"/")
+        of_others = leads_to_others(path, inside, rootfs)
+        if of_others:
+            tree.notes.append(of_others)
+        else:
+            tree.show(found.path, inside, writable=True)
     for folder in tree.spec.folders:
         if not any(is_below(folder, own) for own in OWN) and folder not in PRIVATE:
             tree.folder(folder)

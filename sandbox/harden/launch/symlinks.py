@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Final
 
 import msgspec
 
 from harden.errors import HardenError, KernelError
+from harden.model.guarded_root import is_too_wide
 
-__all__ = ["LinkGuard", "Resolved", "follow", "is_below", "resolve"]
+__all__ = ["LinkGuard", "Resolved", "follow", "is_below", "leads_to_others", "resolve", "resolve_below"]
 
 _MOST_LINKS: Final = 40
 """MAXSYMLINKS of the kernel."""
@@ -34,6 +36,30 @@ def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
     `root`: a folder of the host that is "/" for `path`, for its links and for the result. Raises KernelError for a loop
     of links.
     """
+    found, links = _walk(path, root)
+    return None if found is None else Resolved(path=found, links=links)
+
+
+def resolve_below(path: bytes, root: bytes) -> Resolved | None:
+    """Like resolve(), with the paths that the host has for the result and the links: `root` and what comes after it."""
+    found = resolve(path, root)
+    if found is None:
+        return None
+    return Resolved(path=root + found.path, links=tuple((root + link, where) for link, where in found.links))
+
+
+def leads_to_others(path: bytes, found: bytes, root: bytes = b"") -> str:
+    """A sentence where links lead `path` to a folder, `found` below `root`, that holds other programs' files; or ""."""
+    if found == path or not is_too_wide(found) or not os.path.isdir(root + found):
+        return ""
+    return (
+        f"{os.fsdecode(path)} leads to {os.fsdecode(found)}, which holds other programs' files: "
+        "it is not shown writable; --bind names it"
+    )
+
+
+def _walk(path: bytes, root: bytes) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...]]:
+    """Where `path` leads (None: nowhere), and the links on the way as far as it goes."""
     waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
     at = b""
     links: list[tuple[bytes, bytes]] = []
@@ -46,7 +72,7 @@ def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
         try:
             text = os.readlink(root + step)
         except FileNotFoundError:
-            return None
+            return None, tuple(links)
         except OSError:
             # EINVAL: not a link; EACCES, ENOTDIR: found out by lstat below
             at = step
@@ -60,8 +86,8 @@ def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
     try:
         os.lstat(root + at or b"/")
     except OSError:
-        return None
-    return Resolved(path=at or b"/", links=tuple(links))
+        return None, tuple(links)
+    return at or b"/", tuple(links)
 
 
 def follow(path: bytes, link_at: Callable[[bytes], bytes | None]) -> bytes:
@@ -99,17 +125,25 @@ class LinkGuard:
     shows.
     """
 
-    def __init__(self, writable: Iterable[bytes]) -> None:
-        found = [each for each in map(resolve, writable) if each is not None]
+    def __init__(self, writable: Iterable[Resolved | None]) -> None:
+        found = [each for each in writable if each is not None]
         self._controlled = tuple({each.path for each in found})
         self._trusted = tuple({each.path for each in found if self._own_link(each) is None})
 
+    def is_programs(self, link: bytes) -> bool:
+        """Whether the program can have made the link at this path of the host."""
+        return any(is_below(os.path.dirname(link), path) for path in self._controlled)
+
+    def links_to(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """The links on the way to `path`, which need not exist, up to the first that the program can have made.
+
+        Raises KernelError for a loop of links.
+        """
+        return tuple(takewhile(lambda each: not self.is_programs(each[0]), _walk(path, b"")[1]))
+
     def _own_link(self, resolved: Resolved) -> bytes | None:
         """The first link on the way that the program can have made."""
-        for link, _ in resolved.links:
-            if any(is_below(os.path.dirname(link), path) for path in self._controlled):
-                return link
-        return None
+        return next((link for link, _ in resolved.links if self.is_programs(link)), None)
 
     def check(self, resolved: Resolved, *, writable: bool) -> Resolved:
         """`resolved` itself; raises HardenError naming a link that leads out of what the program may write to."""

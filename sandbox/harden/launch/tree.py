@@ -15,7 +15,7 @@ from harden.kernel.mountinfo import Mount
 from harden.kernel.uapi import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.piece import Piece, moved
-from harden.launch.symlinks import LinkGuard, Resolved, is_below, resolve
+from harden.launch.symlinks import LinkGuard, Resolved, is_below, resolve, resolve_below
 from harden.model.capability import Capability
 from harden.model.sandbox import SandboxSpec, UserNamespaceMode, View
 
@@ -65,6 +65,12 @@ def _writable(spec: SandboxSpec) -> tuple[bytes, ...]:
     return (*named, *(bind.source for bind in spec.binds if bind.writable))
 
 
+def _guard(spec: SandboxSpec) -> LinkGuard:
+    named = spec.writable if spec.view is View.MINIMAL else ()
+    inside = [resolve_below(path, spec.isolation.rootfs or b"") for path in named]
+    return LinkGuard((*inside, *(resolve(bind.source) for bind in spec.binds if bind.writable)))
+
+
 def _check_file_capabilities(spec: SandboxSpec, writable: tuple[bytes, ...]) -> None:
     if writable and Capability.CAP_SETFCAP in spec.capabilities:
         raise UsageError(
@@ -87,12 +93,14 @@ class Tree:
         self.shifted = features.root and spec.user_namespace is UserNamespaceMode.SHIFTED
         self.masks: tuple[int, int] = (0, 0)
         """Slots of an empty folder and an empty file that cover what must not be reached."""
+        self.shown: list[bytes] = []
+        """Where the view has a tree of the host."""
         self._devpts = 0
         self._slots = 0
         self.has_staging = False
         writable = _writable(spec)
         _check_file_capabilities(spec, writable)
-        self._links = LinkGuard(writable)
+        self.guard = _guard(spec)
 
     def resolve(self, path: bytes, *, writable: bool = False) -> Resolved | None:
         """Where `path` of the host leads; None when it cannot be reached.
@@ -100,16 +108,12 @@ class Tree:
         Raises HardenError for a link that the program itself can have put there (LinkGuard).
         """
         resolved = resolve(path)
-        return None if resolved is None else self._links.check(resolved, writable=writable)
+        return None if resolved is None else self.guard.check(resolved, writable=writable)
 
     def resolve_inside(self, path: bytes, *, writable: bool) -> Resolved | None:
         """With --rootfs: where the host has what is at `path` inside; like resolve() otherwise."""
-        rootfs = self.spec.isolation.rootfs or b""
-        found = resolve(path, rootfs)
-        if found is None:
-            return None
-        links = tuple((rootfs + link, where) for link, where in found.links)
-        return self._links.check(Resolved(path=rootfs + found.path, links=links), writable=writable)
+        found = resolve_below(path, self.spec.isolation.rootfs or b"")
+        return None if found is None else self.guard.check(found, writable=writable)
 
     @property
     def source_stage(self) -> Stage:
@@ -310,5 +314,6 @@ class Tree:
 
     def show(self, source: bytes, target: bytes, *, writable: bool) -> None:
         """Show a file or folder of the host, with the mounts below it."""
+        self.shown.append(target)
         for piece in self.pieces(source, target, writable=writable):
             self.attach(piece.slot, piece.target, piece.flags)

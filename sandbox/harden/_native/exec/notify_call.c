@@ -69,12 +69,17 @@ static void see_name(const struct waiting *call, enum look look, uint32_t flags,
 	send(call, &key, 0, &text);
 }
 
-/* Something that is there, and the name that led to it where that is another one. */
+/* The name that led to what was found, where that is another one: links on the way have to be there. */
+static void see_links(const struct waiting *call, const struct named *named)
+{
+	if (strcmp(found.object, named->whole) != 0)
+		see_name(call, LOOK_THERE, FLAG_NAMED, 0, named);
+}
+
 static void see_both(const struct waiting *call, uint32_t flags, uint32_t mode, const struct named *named)
 {
 	see_object(call, LOOK_THERE, flags, mode, found.object);
-	if (strcmp(found.object, named->whole) != 0)
-		see_name(call, LOOK_THERE, FLAG_NAMED, 0, named);
+	see_links(call, named);
 }
 
 static bool is_pathless(const char *path, const struct stat *status)
@@ -150,6 +155,7 @@ static void see_open(const struct waiting *call, const struct call_row *row)
 		see_both(call, kept, found.type, &first);
 	} else if (found.look == LOOK_FREE && flags & O_CREAT) {
 		see_object(call, LOOK_FREE, kept, S_IFREG | MODE_CREATED, found.object);
+		see_links(call, &first);
 	} else {
 		see_name(call, found.look, kept, 0, &first);
 	}
