@@ -24,11 +24,12 @@ from harden.errors import HardenError, NotExecutable, ProgramNotFound
 from harden.folder import ProfileFiles
 from harden.generate.apparmor_log import AppArmorLog
 from harden.generate.denial import denials_of
-from harden.generate.denied_file import hidden_candidates
+from harden.generate.denied_file import hidden_candidates, refused_paths
 from harden.generate.denied_limit import Held
 from harden.generate.history import History
 from harden.kernel import atomic_file
 from harden.launch.spawn import Ready, Sandbox, start
+from harden.launch.symlinks import has_links
 from harden.model.capability import Capability
 from harden.model.control import Control, Enforcement
 from harden.model.denial import Verdict, Verification, Verified, profile_digest
@@ -103,6 +104,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
         rootfs = from_text(self.profile.workload.isolation.rootfs)
         hidden = hidden_candidates(run, self.history)
         on_host = frozenset(path for path in hidden if os.path.lexists(rootfs + from_text(path)))
+        linked = frozenset(path for path in refused_paths(run) if has_links(from_text(path), rootfs))
         return Verification(
             profile=self.profile.name,
             digest=profile_digest(self.profile),
@@ -123,6 +125,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
                 profile=self.profile,
                 history=self.history,
                 on_host=on_host,
+                linked=linked,
                 in_force=_in_force(enforced),
                 held=Held(
                     in_force=_in_force(enforced),

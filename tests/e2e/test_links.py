@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -57,6 +58,20 @@ def test_what_was_done_through_a_link_is_done_again(command: tuple[str, ...], wo
     assert sorted(os.listdir(work / "app")) == ["current", "file", "r1"]
     if "made" in " ".join(command):
         assert (work / "app/r1/made").is_symlink() or (work / "app/r1/made").exists()
+
+
+@pytest.mark.requires("bpf", "cgroup2")
+def test_what_a_link_of_the_programs_own_loses_is_landlocks_doing(work: Path) -> None:
+    """The program may write to app/r1; the folder in it that it makes another in has become a link since."""
+    (work / "app/r1/data").mkdir()
+    script = "echo a > app/r1/new; mkdir app/r1/data/made"
+    harden("trace", "--out", "../kept", "--name", "app", "--", "sh", "-c", script, cwd=work)
+    (work / "app/r1/data").rename(work / "app/r1/other")
+    (work / "app/r1/data").symlink_to("other")
+    done = harden("verify", "--json", "-p", "../kept/app.profile.toml", cwd=work, check=False)
+    (denial,) = json.loads(done.stdout)["denials"]
+    assert (denial["control"], denial["call"], denial["result"]) == ("landlock", "mkdir", "EACCES")
+    assert "there is a symbolic link in the path" in denial["advice"]
 
 
 @pytest.mark.requires("bpf", "cgroup2")

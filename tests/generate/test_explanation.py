@@ -7,6 +7,7 @@ import pytest
 from harden.errors import UsageError
 from harden.generate.explanation import Explanation, explain
 from harden.model.action import RingOperationSeen, SignalSeen, SignalTarget
+from harden.model.control import Control, Requirement
 from harden.model.diff import RightKind
 from harden.model.local_merge import merge_local
 from harden.model.origin import Origin
@@ -56,6 +57,36 @@ def test_a_call_names_the_signals_it_sent_and_what_it_submitted():
         ["SIGTERM to child", ""],
         ["io_uring OPENAT", ""],
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("clone3", "clone3 is answered with ENOSYS"),
+        ("openat2", "openat2 is answered with ENOSYS where"),
+        ("mount", "mount is refused with EPERM while landlock is in force"),
+        ("mq_open", "mq_open is refused with EACCES while landlock is in force"),
+    ],
+)
+def test_a_call_that_is_refused_although_granted_says_so(name, words):
+    run = recordings.run(syscalls=(recordings.syscall(name),))
+    profile, recording = recordings.profile_of(run), Recording.of([run])
+    why = explain(name, profile, recording, baseline=recordings.baseline()).granted[0].why
+    assert why.startswith("a recorded run did it; ")
+    assert words in why
+
+
+def test_what_a_person_decided_is_not_said_to_be_refused():
+    run = recordings.run(syscalls=(recordings.syscall("mount"), recordings.syscall("clone3")))
+    local = Local(
+        format="harden-local/1",
+        add=LocalRights(syscalls=("clone3",)),
+        controls={Control.LANDLOCK: Requirement.OFF},
+    )
+    profile = merge_local(recordings.profile_of(run), local)
+    for name in ("mount", "clone3"):
+        why = explain(name, profile, Recording.of([run]), baseline=recordings.baseline()).granted[0].why
+        assert ";" not in why
 
 
 def test_a_call_has_the_stack_of_its_first_time():

@@ -151,6 +151,16 @@ def test_calls_that_are_refused_although_granted_are_noted():
     assert notes(run()) == ""
     assert "clone3 is answered with ENOSYS" in notes(run(syscalls=(syscall("clone3"),)))
     assert "mq_open is refused" in notes(run(syscalls=(syscall("mq_open"),)))
+    found = notes(run(syscalls=(syscall("openat2"),)))
+    assert "openat2 is answered with ENOSYS where the profile lets the program change files of the host" in found
+    both = notes(run(syscalls=(syscall("umount2"), syscall("io_uring_setup"), syscall("mount"), syscall("openat2"))))
+    assert "io_uring_setup, openat2 is answered with ENOSYS" in both
+    assert "mount, umount2 is refused with EPERM while landlock is in force" in both
+
+
+def test_mounts_that_were_refused_when_recorded_lose_nothing():
+    assert "landlock" not in notes(run(syscalls=(syscall("mount", errors={"EPERM": 1}),)))
+    assert "landlock" in notes(run(syscalls=(syscall("mount", count=2, errors={"EPERM": 1}),)))
 
 
 def test_refused_capabilities_are_noted():

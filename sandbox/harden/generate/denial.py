@@ -26,13 +26,15 @@ def denials_of(
     profile: Profile,
     history: History,
     on_host: frozenset[str],
+    linked: frozenset[str] = frozenset(),
     in_force: frozenset[Control],
     log: AppArmorLog,
     held: Held | None = None,
 ) -> tuple[Denial, ...]:
     """Everything that was refused in `run`, a run under `profile`, by control and then by program and call.
 
-    `on_host`: those of `denied_file.hidden_candidates` that the host has. `in_force`: the controls that held it.
+    `on_host`: those of `denied_file.hidden_candidates` that the host has. `linked`: those of
+    `denied_file.refused_paths` with a symbolic link in them. `in_force`: the controls that held it.
     `log`: what AppArmor logged of it.
     `held`: what its limits of resources came to.
     """
@@ -42,6 +44,7 @@ def denials_of(
         profile=profile,
         history=history,
         on_host=on_host,
+        linked=linked,
         in_force=in_force,
         refused_calls=refused,
         privileged=frozenset((each.executable, each.call) for each in capabilities),

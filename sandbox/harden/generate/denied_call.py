@@ -13,6 +13,7 @@ from harden.model.control import Control
 from harden.model.denial import Denial, DenialSource, Refusal
 from harden.model.profile import LocalRights, Rights
 from harden.model.recording import Run
+from harden.model.refused_anyway import UNREADABLE
 from harden.model.syscall_argument import ARGUMENT_ROWS, render_values
 
 __all__ = ["denied_calls"]
@@ -20,6 +21,10 @@ __all__ = ["denied_calls"]
 _NOT_OURS: Final = (
     "no rule allows it: harden's own filter refuses what would type into a terminal or leave a set-user-id file or a "
     "device behind, or the program has a filter of its own"
+)
+_UNREADABLE: Final = (
+    "no rule allows it: harden's own filter answers so where the program may change files of the host, because no "
+    "filter sees the set-user-id bits that the call can ask for"
 )
 _FOREIGN: Final = "the profile has no rule for this ABI: trace the program again with what makes these calls"
 _NO_ARGUMENTS: Final = (0,) * 6
@@ -37,7 +42,7 @@ def denied_calls(refusals: Iterable[Refusal], run: Run, rights: Rights, history:
         if granted and action == ENOSYS:
             # Answered so by design (clone3): the caller then makes the call that is granted for it.
             continue
-        add, advice = (LocalRights(), _NOT_OURS) if action == ALLOW else _rule(refusal, rights)
+        add, advice = (LocalRights(), _not_ours(refusal)) if action == ALLOW else _rule(refusal, rights)
         yield Denial(
             control=Control.SECCOMP,
             source=DenialSource.ERRNO,
@@ -52,6 +57,10 @@ def denied_calls(refusals: Iterable[Refusal], run: Run, rights: Rights, history:
             add=add,
             advice=advice,
         )
+
+
+def _not_ours(refusal: Refusal) -> str:
+    return _UNREADABLE if refusal.name in UNREADABLE and refusal.result == "ENOSYS" else _NOT_OURS
 
 
 def _paths(run: Run) -> dict[tuple[str, str, str], set[str]]:

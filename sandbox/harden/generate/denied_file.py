@@ -20,8 +20,9 @@ from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text
 from harden.model.profile import LocalRights, Profile, render_file_rights
 from harden.model.recording import FileOperation, FileSeen, Run
+from harden.model.refused_anyway import TOPOLOGY
 
-__all__ = ["Circumstances", "denied_files", "hidden_candidates"]
+__all__ = ["Circumstances", "denied_files", "hidden_candidates", "refused_paths"]
 
 _UNRULED_BY_LANDLOCK: Final = frozenset(
     {FileOperation.STAT, FileOperation.LOCK, FileOperation.CHMOD, FileOperation.CHOWN, FileOperation.UTIME,
@@ -40,6 +41,15 @@ _APART: Final = (
     "the profile grants it, but the view shows the two folders as two mounts; --bind a folder that holds both"
 )
 
+_THROUGH_LINK: Final = (
+    "the profile grants it, but there is a symbolic link in the path, and Landlock gives no right through one that the "
+    "program can have made, nor to change a folder of others: name where it leads"
+)
+_NO_MOUNTS: Final = (
+    "no rule allows it: Landlock lets no process change what is mounted; a program that needs it needs "
+    'landlock = "off" in the local file'
+)
+
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What the attribution of a file's denial depends on, beside the run itself."""
@@ -48,6 +58,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     on_host: frozenset[str]
     """Those of `hidden_candidates` that the host has."""
+    linked: frozenset[str]
+    """Those of `refused_paths` that have a symbolic link of the host in them."""
     in_force: frozenset[Control]
     refused_calls: frozenset[tuple[str, str, str]]
     """Executable, call and errno of what seccomp refused: those failures are its doing."""
@@ -74,6 +86,11 @@ def hidden_candidates(run: Run, history: History) -> frozenset[str]:
         and not history.file(seen.path, seen.operation, "ENOENT")
         and (history.path(seen.path, "ok") or not history.path(seen.path, "ENOENT"))
     )
+
+
+def refused_paths(run: Run) -> frozenset[str]:
+    """The paths that something was refused on with EACCES."""
+    return frozenset(seen.path for seen in run.files if seen.result == "EACCES")
 
 
 def denied_files(run: Run, around: Circumstances) -> Iterator[Denial]:
@@ -191,6 +208,8 @@ def _no_access(
         return Control.LANDLOCK, missing, ""
     if (attempt.executable, attempt.syscall) in around.privileged:
         return None
+    if operations - _UNRULED_BY_LANDLOCK and attempt.path in around.linked and Control.LANDLOCK in around.in_force:
+        return Control.LANDLOCK, frozenset(), _THROUGH_LINK
     if Control.APPARMOR in around.in_force and missing and not around.log.is_complete:
         return Control.APPARMOR, missing, ""
     return _unexplained(attempt, operations, around)
@@ -206,6 +225,8 @@ def _not_permitted(
 ) -> _Explained:
     if (attempt.executable, attempt.syscall) in around.privileged:
         return None
+    if attempt.syscall in TOPOLOGY and Control.LANDLOCK in around.in_force:
+        return Control.LANDLOCK, frozenset(), _NO_MOUNTS
     return _unexplained(attempt, operations, around)
 
 

@@ -9,8 +9,10 @@ from typing import Final
 import msgspec
 
 from harden.errors import UsageError
+from harden.generate.note import calls_refused_anyway
 from harden.generate.rule_evidence import Behind, evidence_for
 from harden.model.baseline import Baseline, BaselineAnswer
+from harden.model.control import Control, Requirement
 from harden.model.cover import allows
 from harden.model.diff import RightKind
 from harden.model.network_rule import NetworkRule
@@ -18,6 +20,7 @@ from harden.model.origin import Origin
 from harden.model.path_pattern import PathPattern
 from harden.model.profile import Profile
 from harden.model.recording import Recording
+from harden.model.refused_anyway import TOPOLOGY
 from harden.model.resource_limit import LimitName
 from harden.model.syscall_argument import ARGUMENT_ROWS, parse_values
 
@@ -80,7 +83,7 @@ def explain(text: str, profile: Profile, recording: Recording | None, *, baselin
                 kind=kind,
                 rule=rule,
                 origin=origin,
-                why=_why(kind, rule, origin, profile, baseline),
+                why="; ".join((_why(kind, rule, origin, profile, baseline), *_refused(kind, rule, origin, profile))),
                 rights=_rights(kind, rule, origin, profile),
                 seen=profile.widened.get(rule, ()) if kind is RightKind.FILE else (),
                 behind=evidence_for(kind, rule, recording) if recording and origin is Origin.OBSERVED else (),
@@ -153,6 +156,17 @@ def _why(kind: RightKind, rule: str, origin: Origin, profile: Profile, baseline:
     if kind is RightKind.LIMIT and origin is Origin.OBSERVED:
         return "the peak of the recorded runs, with head room"
     return _WHY[origin].replace("NAME", profile.name)
+
+
+def _refused(kind: RightKind, rule: str, origin: Origin, profile: Profile) -> list[str]:
+    """Why the call is refused although it is granted, unless a person decided otherwise."""
+    by_landlock = rule in TOPOLOGY or rule == "mq_open"
+    decided = (rule == "clone3" and origin is Origin.MANUAL) or (
+        by_landlock and profile.controls.get(Control.LANDLOCK) is Requirement.OFF
+    )
+    if kind is not RightKind.SYSCALL or decided:
+        return []
+    return [text.replace("NAME", profile.name) for text in calls_refused_anyway((rule,))]
 
 
 def _baseline_reason(kind: RightKind, rule: str, baseline: Baseline) -> str:

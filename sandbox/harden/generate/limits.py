@@ -11,6 +11,7 @@ from harden.model.guarded_root import ON_ROOT
 from harden.model.need import capability_needs, file_needs, normal_path
 from harden.model.profile import render_file_rights
 from harden.model.recording import CapabilityNamespace, FileOperation, Run, Unseen
+from harden.model.refused_anyway import TOPOLOGY
 from harden.model.workload import MASK
 
 __all__ = ["call_notes", "capability_notes", "file_notes", "unseen_notes"]
@@ -20,10 +21,17 @@ _SEARCHES = frozenset({"CAP_DAC_READ_SEARCH", "CAP_DAC_OVERRIDE"})
 
 
 def call_notes(runs: Sequence[Run]) -> list[str]:
-    """Calls that were made and that a control refuses although they are granted."""
-    called = {call.name for run in runs for call in run.syscalls}
-    notes = {"clone3": note.ENOSYS_CLONE3, "mq_open": note.MESSAGE_QUEUES}
-    return [text for name, text in notes.items() if name in called]
+    """Calls that were made and that a control refuses although they are granted.
+
+    Mounts that already failed when they were recorded lose nothing.
+    """
+    called = {
+        call.name
+        for run in runs
+        for call in run.syscalls
+        if call.name not in TOPOLOGY or call.count > sum((call.errors or {}).values())
+    }
+    return note.calls_refused_anyway(called)
 
 
 def capability_notes(runs: Sequence[Run]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from harden.model.arch import Arch
 from harden.model.recording import Run, SyscallSeen
+from harden.model.refused_anyway import TOPOLOGY, UNREADABLE
 
 __all__ = [
     "ENOSYS_CLONE3",
@@ -13,6 +14,7 @@ __all__ = [
     "MESSAGE_QUEUES",
     "any_arguments",
     "any_port",
+    "calls_refused_anyway",
     "different_programs",
     "foreign_arch",
     "from_memory",
@@ -34,7 +36,24 @@ MESSAGE_QUEUES = (
     "mq_open is refused with EACCES while landlock is in force: no file rule can name a POSIX message queue; "
     'a program that needs them needs landlock = "off" in NAME.local.toml'
 )
+_NO_MOUNTS = (
+    "is refused with EPERM while landlock is in force, which lets no process change what is mounted; a program that "
+    'needs it needs landlock = "off" in NAME.local.toml'
+)
+_NOT_READ = (
+    "is answered with ENOSYS where the profile lets the program change files of the host: no filter sees the "
+    "set-user-id bits that it can ask for; a program without an older way to do the same fails"
+)
 MASKED_PATHS = "a path holds a secret that was masked when it was recorded: the rule with [masked] grants nothing real"
+
+
+def calls_refused_anyway(called: Collection[str]) -> list[str]:
+    """Of these calls, those that are refused although they are granted: a sentence for each reason."""
+    notes = [text for name, text in (("clone3", ENOSYS_CLONE3), ("mq_open", MESSAGE_QUEUES)) if name in called]
+    for names, text in ((TOPOLOGY, _NO_MOUNTS), (UNREADABLE, _NOT_READ)):
+        found = sorted(set(names).intersection(called))
+        notes += [f"{', '.join(found)} {text}"] if found else []
+    return notes
 
 
 def foreign_arch(arch: Arch, native: Arch, seen: tuple[SyscallSeen, ...]) -> str:

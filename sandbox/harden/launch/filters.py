@@ -14,6 +14,7 @@ from harden.errors import HardenError
 from harden.kernel.host import native_arch
 from harden.kernel.uapi import AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, TIOCLINUX, TIOCSTI
 from harden.model.arch import Arch
+from harden.model.refused_anyway import UNREADABLE
 from harden.model.sandbox import SandboxSpec, View
 from harden.model.syscall import numbers
 
@@ -48,9 +49,6 @@ _SET_MODE: Final = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "cre
 _MAKE_NODE: Final = {"mknod": 1, "mknodat": 2}
 _OPEN: Final = {"open": (1, 2), "openat": (2, 3)}
 """Call → which arguments are the flags and the mode."""
-_UNREADABLE: Final = ("openat2", "io_uring_setup")
-"""Their modes lie in memory, where no filter can look. Callers know how to do without: ENOSYS."""
-
 _INIT_CALLS: Final = {
     "x86_64": (AUDIT_ARCH_X86_64, (15, 60, 61, 219, 231, 1), 16),
     "aarch64": (AUDIT_ARCH_AARCH64, (139, 93, 260, 128, 94, 64), 29),
@@ -100,7 +98,7 @@ def _set_id_rules() -> list[tuple[tuple[str, ...], list[bytes]]]:
     for name, (flags, mode) in _OPEN.items():
         rule = [_load_argument(flags), _instruction(_JUMP_ANY_BIT, 1, 0, _MAKES_FILE), _PERMIT]
         rules.append(((name,), [*rule, *_refuse_bits(mode, _SET_ID)]))
-    return [*rules, (_UNREADABLE, [_refuse(errno.ENOSYS)])]
+    return [*rules, (UNREADABLE, [_refuse(errno.ENOSYS)])]
 
 
 def _chunk(known: Sequence[int], rule: list[bytes]) -> list[bytes]:

@@ -23,7 +23,7 @@ def base_filter_op(spec: SandboxSpec) -> Op:
         Stage.PAYLOAD,
         Code.SECCOMP,
         "load the base seccomp filter: TIOCSTI and TIOCLINUX are refused"
-        + (", and so are set-id bits and devices" if host_writable else ""),
+        + (", and so are set-id bits and devices, and calls that hide them (ENOSYS)" if host_writable else ""),
         blob=base_filter(host_writable=host_writable),
         sentence="seccomp: cannot load the base filter",
     )

@@ -12,7 +12,7 @@ import msgspec
 from harden.errors import HardenError, KernelError
 from harden.model.guarded_root import is_too_wide
 
-__all__ = ["LinkGuard", "Resolved", "follow", "is_below", "leads_to_others", "resolve", "resolve_below"]
+__all__ = ["LinkGuard", "Resolved", "follow", "has_links", "is_below", "leads_to_others", "resolve", "resolve_below"]
 
 _MOST_LINKS: Final = 40
 """MAXSYMLINKS of the kernel."""
@@ -46,6 +46,12 @@ def resolve_below(path: bytes, root: bytes) -> Resolved | None:
     if found is None:
         return None
     return Resolved(path=root + found.path, links=tuple((root + link, where) for link, where in found.links))
+
+
+def has_links(path: bytes, root: bytes = b"") -> bool:
+    """Whether there is a symbolic link on the way to `path` below `root`, or at its end; it need not exist."""
+    parts = path.split(b"/")
+    return any(os.path.islink(root + b"/".join(parts[:count])) for count in range(2, len(parts) + 1))
 
 
 def leads_to_others(path: bytes, found: bytes, root: bytes = b"") -> str:
