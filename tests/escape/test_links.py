@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from harden.errors import HardenError
+from harden.model.isolation import Isolation
 from harden.model.sandbox import Bind, FileRule, LandlockRules, SandboxSpec, View
 from tests.escape.test_start_fails_closed import READ_ONLY
 from tests.sandboxes import plan_of, run, shell
@@ -111,3 +114,33 @@ def test_the_program_learns_of_no_link_by_one_that_it_made(release: Path) -> Non
     assert run(spec).text == "nothing\n"
     twin = (os.fsencode(release / "hop/missing"),)
     assert run(msgspec.structs.replace(spec, visible=twin)).text == "/secret\n"
+
+
+def test_a_mount_point_does_not_follow_a_link_left_behind_in_a_folder_that_a_link_names(release: Path) -> None:
+    (release / "data").mkdir()
+    (release / "data/file").touch()
+    (release / "r1/point").mkdir()
+    point = release / "current/point"
+    bind = Bind(source=os.fsencode(release / "data"), target=os.fsencode(point))
+    spec = minimal(f"ls {point} /opt", (release, READ_DIR), writable=release / "current", binds=(bind,))
+    assert "file" in run(spec).text.split()
+    (release / "r1/point").rmdir()
+    (release / "r1/point").symlink_to("/opt")
+    with pytest.raises(HardenError, match="ELOOP"):
+        run(spec)
+
+
+def test_in_another_root_an_absolute_link_is_its_own(place: Path) -> None:
+    """What the program may write to lies below the root file system, not where the link leads on the host."""
+    (place / "var/data").mkdir(parents=True)
+    (place / "secret").mkdir()
+    (place / "v").symlink_to("/var")
+    (place / "usr/bin").mkdir(parents=True)
+    shutil.copy("/usr/bin/dash", place / "usr/bin")
+    spec = shell("true", view=View.MINIMAL, isolation=Isolation(rootfs=os.fsencode(place)))
+    spec = msgspec.structs.replace(spec, writable=(b"/v", b"/var/data"))
+    plan_of(spec)
+    (place / "var/data").rmdir()
+    (place / "var/data").symlink_to("/secret")
+    with pytest.raises(HardenError, match="var/data is a symbolic link"):
+        plan_of(spec)

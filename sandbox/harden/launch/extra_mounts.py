@@ -145,7 +145,8 @@ def plan_extra_mounts(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> N
     own = tuple(_written_by_the_program(tree))
 
     def trusted(path: bytes) -> bytes | None:
-        return None if any(is_below(os.path.dirname(path), each) for each in own) else link_at(path)
+        is_programs = tree.guard.is_programs((tree.spec.isolation.rootfs or b"") + path)
+        return None if is_programs or any(is_below(os.path.dirname(path), each) for each in own) else link_at(path)
 
     placed = [(follow(piece.target, trusted), piece) for piece in pieces]
     shown = {**dict.fromkeys((target for target, _ in placed), None), **_host_paths(tree, trusted)}
