@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from harden.model.need import file_needs
 from harden.model.recording import FileOperation as Op
 from harden.model.recording import GapKind, Resolution
 from tests.kernel.recorded import as_seen_by, operations, record
@@ -80,6 +82,12 @@ def test_opened_files_are_resolved_by_the_kernel(recorded, victim, tmp_path):
     assert found["folder/file", Op.READ, done].resolution is resolved
     assert found["folder/missing", Op.READ, missing].resolution is Resolution.LEXICAL
     assert not any(path == "folder/symlink" and operation is Op.READ for path, operation, _ in found)
+
+
+def test_a_file_without_a_name_is_no_folder(recorded, victim, tmp_path):
+    run = recorded(victim("paths"), cwd=tmp_path)
+    unnamed = os.fsencode(tmp_path / "folder" / "#0")
+    assert file_needs(run)[unnamed] == {Op.READ, Op.WRITE, Op.CREATE}
 
 
 def test_files_that_are_opened_again_are_counted(recorded, tmp_path):

@@ -148,10 +148,11 @@ static void see_open(const struct waiting *call, const struct call_row *row)
 	look_up(call, &first, !(flags & O_NOFOLLOW), &found);
 	if (found.look == LOOK_THERE && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
 		see_name(call, LOOK_TAKEN, kept, 0, &first);
+	} else if (found.look == LOOK_THERE && (flags & O_TMPFILE) == O_TMPFILE) {
+		/* A file without a name in that folder, which is what the decoder takes off again. */
+		strcat(found.object, "/#");
+		see_both(call, kept, S_IFREG | MODE_CREATED, &first);
 	} else if (found.look == LOOK_THERE) {
-		if ((flags & O_TMPFILE) == O_TMPFILE)
-			/* A file without a name in that folder, which is what the decoder takes off again. */
-			strcat(found.object, "/#");
 		see_both(call, kept, found.type, &first);
 	} else if (found.look == LOOK_FREE && flags & O_CREAT) {
 		see_object(call, LOOK_FREE, kept, S_IFREG | MODE_CREATED, found.object);
