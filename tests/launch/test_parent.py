@@ -93,8 +93,15 @@ def start(folder: Path, parent: str, *command: str) -> tuple[str, str, int]:
     return by, wrote, status
 
 
-def is_kept(folder: Path) -> None:
-    subprocess.run([HARDEN, "run"], cwd=folder, env=ENVIRONMENT, capture_output=True, check=True)
+def start_kept(folder: Path, parent: str) -> tuple[str, int]:
+    """What the sandboxed program wrote and the exit status of a start without Python. Where something that the plan
+    depends on has changed meanwhile, such as a mount of the host, that is not the next start, but one after it."""
+    for _ in range(10):
+        subprocess.run([HARDEN, "run"], cwd=folder, env=ENVIRONMENT, capture_output=True, check=True)
+        by, wrote, status = start(folder, parent, HARDEN, "run")
+        if by == "harden":
+            return wrote, status
+    pytest.fail("no plan was kept")
 
 
 def test_a_start_by_python_ends_too(folder):
@@ -105,13 +112,12 @@ def test_a_start_by_python_ends_too(folder):
 
 
 def test_a_start_from_a_kept_plan_ends_too(folder):
-    is_kept(folder)
-    assert start(folder, "ends", HARDEN, "run") == ("harden", "", 137)
-    assert start(folder, "stays", HARDEN, "run") == ("harden", "it ran\n", 0)
+    assert start_kept(folder, "ends") == ("", 137)
+    assert start_kept(folder, "stays") == ("it ran\n", 0)
 
 
 def test_so_does_one_without_the_command(folder):
-    is_kept(folder)
+    subprocess.run([HARDEN, "run"], cwd=folder, env=ENVIRONMENT, capture_output=True, check=True)
     for more in ((), ("--enforced-json", "enforced.json")):
         command = (sys.executable, "-m", "harden", "run", *more)
         assert start(folder, "ends", *command)[1:] == ("", 137)
