@@ -17,6 +17,7 @@ from harden.folder import ProfileFiles
 from harden.folder_guard import guards
 from harden.kernel.probe import probe
 from harden.kernel.program import find
+from harden.launch.made_folders import made_elsewhere
 from harden.launch.plan import Plan, plan
 from harden.launch.root_accounts import user_numbers
 from harden.launch.rootfs import find_in_root, host_path
@@ -27,7 +28,7 @@ from harden.model.limit import LearnedLimits
 from harden.model.local_merge import merge_local
 from harden.model.path_text import from_text
 from harden.model.profile import Profile
-from harden.model.recording import Completeness
+from harden.model.recording import Completeness, FileOperation
 from harden.model.sandbox import (
     AppArmorLabel,
     Bind,
@@ -135,8 +136,17 @@ def enforcement(
     overrides = overrides or Overrides()
     isolation = joined_isolation(restored(profile.workload.isolation), overrides.given)
     empty = tuple(mount.target for mount in isolation.tmpfs)
-    paths = sandbox_paths(profile, (*empty, *(mount.target for mount in isolation.overlays)))
-    rules, narrowest = landlock_rules(profile, empty)
+    mounted = (*empty, *(mount.target for mount in isolation.overlays))
+    paths = sandbox_paths(profile, mounted)
+    elsewhere = made_elsewhere(
+        (pattern for pattern, operations in profile.rights.all_files() if FileOperation.MKDIR in operations),
+        writable=paths.writable,
+        binds=(*restored_binds(profile.workload.binds), *extra_binds, *overrides.binds),
+        rootfs=isolation.rootfs or b"",
+    )
+    if elsewhere:
+        paths = sandbox_paths(profile, mounted, elsewhere)
+    rules, narrowest = landlock_rules(profile, empty, elsewhere)
     features = probe()
     spec = sandbox_spec(
         profile,

@@ -22,6 +22,11 @@ THROUGH = {
     "mkfifo": ("mkfifo", "app/current/made"),
     "symlink": ("ln", "-s", "to", "app/current/made"),
     "create": ("sh", "-c", "echo a > app/current/made"),
+    "create-below": (
+        "sh",
+        "-c",
+        "mkdir app/current/made && echo a > app/current/made/file && rm app/current/made/file",
+    ),
     "truncate": (*_PYTHON, "import os; os.truncate('app/file', 1)"),
     "bind": (*_PYTHON, _BIND),
     "mtab": ("cat", "/etc/mtab"),

@@ -101,14 +101,17 @@ _LISTED: Final = "Landlock's right to list a folder holds for the folders in it"
 _MOVED: Final = "Landlock lets nothing be moved to where it would have more rights"
 
 
-def landlock_rules(profile: Profile, own: tuple[bytes, ...] = ()) -> tuple[LandlockRules, tuple[Widening, ...]]:
+def landlock_rules(
+    profile: Profile, own: tuple[bytes, ...] = (), elsewhere: tuple[PathPattern, ...] = ()
+) -> tuple[LandlockRules, tuple[Widening, ...]]:
     """The rules for a profile, at ABI 6, and each right that is wider than in the profile or refused for that.
 
-    `own`: folders that begin empty in the sandbox, so that nobody else has anything in them.
+    `own`: folders that begin empty in the sandbox, so that nobody else has anything in them. `elsewhere`: where links
+    lead the folders that the profile makes.
     """
     rules = _Rules(own)
     granted = list(profile.rights.all_files())
-    made = [pattern for pattern, operations in granted if FileOperation.MKDIR in operations]
+    made = [*(pattern for pattern, operations in granted if FileOperation.MKDIR in operations), *elsewhere]
     for pattern, operations in granted:
         _add(rules, pattern, operations, made)
     _even_out_moves(rules)

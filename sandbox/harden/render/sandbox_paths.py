@@ -99,11 +99,13 @@ class _View:
         return not refused
 
 
-def sandbox_paths(profile: Profile, mounted: tuple[bytes, ...] = ()) -> SandboxPaths:
+def sandbox_paths(
+    profile: Profile, mounted: tuple[bytes, ...] = (), elsewhere: tuple[PathPattern, ...] = ()
+) -> SandboxPaths:
     """The narrowest view of the host in which the profile's file rights can be used.
 
     `mounted`: places where something else is mounted, as it is where the workload's binds are: nothing of the host has
-    to be shown there.
+    to be shown there. `elsewhere`: where links lead the folders that the profile makes.
     """
     workload = profile.workload
     cwd, program = from_text(workload.cwd), from_text(workload.program)
@@ -112,7 +114,7 @@ def sandbox_paths(profile: Profile, mounted: tuple[bytes, ...] = ()) -> SandboxP
         (*(from_text(bind.target) for bind in workload.binds), *mounted),
     )
     rights = list(profile.rights.all_files())
-    made = [pattern for pattern, operations in rights if FileOperation.MKDIR in operations]
+    made = [*(pattern for pattern, operations in rights if FileOperation.MKDIR in operations), *elsewhere]
     for pattern, operations in rights:
         _show(view, pattern, operations - _OUT_OF_REACH, made)
     if not any(is_beneath(program, root) for root in (*_ALWAYS, _USR, *view.bound)):
