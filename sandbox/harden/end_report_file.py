@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from harden.errors import HardenError, KernelError, UsageError
 from harden.kernel import atomic_file
 from harden.model.document import encode_json
 from harden.model.end_report import REPORT_FORMAT, Ending, EndReport
 
-__all__ = ["ReportFile", "begin_report"]
+__all__ = ["begin_report", "report_refusal"]
 
 _LONGEST_NAME: Final = 200
 """plan.c takes no longer one: a temporary name is made from it."""
@@ -25,45 +21,29 @@ _BEGIN: Final = re.compile(rb'\s*\{\s*"format":\s*"' + REPORT_FORMAT.encode() + 
 _BEGIN_BYTES: Final = 64
 
 
-class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the report is put: an open folder and a name in it."""
-
-    path: Path
-    folder: int
-    name: bytes
-
-    @contextmanager
-    def told_of_refusal(self) -> Iterator[None]:
-        """What keeps the program from starting in this block is what the report says."""
-        try:
-            yield
-        except BaseException as error:
-            message = error.message if isinstance(error, HardenError) else str(error) or type(error).__name__
-            hint = error.hint if isinstance(error, HardenError) else None
-            _write(self.path, EndReport(ending=Ending.NOT_STARTED, error=message, hint=hint or ""))
-            raise
-
-
-def begin_report(path: Path) -> ReportFile:
-    """Puts a report at `path` that says `unfinished`: nothing there tells of another run, and the program can be kept
-    from it. Raises UsageError for a file that is no report of harden's, KernelError where none can be written.
+def begin_report(path: Path, folder: int) -> None:
+    """Puts a report into the open `folder`, under the name of `path`, that says `unfinished`: nothing there tells of
+    another run, and the program can be kept from it. Raises UsageError for a file that is no report of harden's,
+    KernelError where none can be written.
     """
-    real = Path(os.path.realpath(path.parent), path.name)
     if not path.name or len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise UsageError(f"--report {path}: not the name of a file", hint=f"at most {_LONGEST_NAME} bytes")
-    _check_present(real)
-    _write(real, EndReport(ending=Ending.UNFINISHED))
-    try:
-        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise KernelError(f"open({str(real.parent)!r}, O_DIRECTORY)", error.errno or 0) from None
-    return ReportFile(path=real, folder=folder, name=os.fsencode(real.name))
+    _check_present(path, folder)
+    _write(path, folder, EndReport(ending=Ending.UNFINISHED))
 
 
-def _check_present(path: Path) -> None:
+def report_refusal(path: Path, folder: int, error: BaseException) -> None:
+    """Puts there instead that the program was not started, because of `error`."""
+    message = error.message if isinstance(error, HardenError) else str(error) or type(error).__name__
+    hint = error.hint if isinstance(error, HardenError) else None
+    _write(path, folder, EndReport(ending=Ending.NOT_STARTED, error=message, hint=hint or ""))
+
+
+def _check_present(path: Path, folder: int) -> None:
     """Only a report is replaced: a mistyped name must not cost a profile."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path.name, flags, dir_fd=folder)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -77,5 +57,5 @@ def _check_present(path: Path) -> None:
         raise UsageError(f"--report {path}: there is a file that is no report of harden's", hint="give another name")
 
 
-def _write(path: Path, report: EndReport) -> None:
-    atomic_file.replace(path, encode_json(report))
+def _write(path: Path, folder: int, report: EndReport) -> None:
+    atomic_file.replace(path, encode_json(report), folder=folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from harden.bpf.compile import compile_filter
 from harden.confinement import confinement
 from harden.errors import UsageError
 from harden.folder import ProfileFiles
-from harden.folder_guard import guards
+from harden.folder_guard import check_results, guards, shown_writable
 from harden.kernel.probe import probe
 from harden.kernel.program import find
 from harden.launch.made_folders import made_elsewhere
@@ -44,6 +44,7 @@ from harden.model.workload import MASK, Workload
 from harden.render.landlock import landlock_rules
 from harden.render.sandbox_paths import SandboxPaths, sandbox_paths
 from harden.stored_options import HOST_NAME, Given, joined_binds, joined_isolation, restored, restored_binds
+from harden.way import Way
 
 __all__ = ["Prepared", "enforcement", "load", "locate", "sandbox_spec"]
 
@@ -77,7 +78,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
         return Given(binds=self.binds, isolation=self.isolation)
 
     def apply(self, spec: SandboxSpec) -> SandboxSpec:
-        """`spec` with what was given, but for the isolation, which it has already."""
+        """`spec` with what was given, but for binds and isolation, which it has already."""
         given = {
             "network": self.network,
             "user_namespace": self.user_namespace,
@@ -87,11 +88,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
             "gid": self.user[1],
             "hostname": self.hostname,
         }
-        return msgspec.structs.replace(
-            spec,
-            binds=joined_binds(spec.binds, self.given),
-            **{name: value for name, value in given.items() if value is not None},
-        )
+        return msgspec.structs.replace(spec, **{name: value for name, value in given.items() if value is not None})
 
 
 def locate(path: Path | None) -> ProfileFiles:
@@ -116,7 +113,8 @@ def enforcement(
     timeout_s: float | None = None,
     allow_degraded: frozenset[Control] = frozenset(),
     extra_binds: tuple[Bind, ...] = (),
-    reports: tuple[Path, ...] = (),
+    results: tuple[Way, ...] = (),
+    when_judged: Callable[[], None] | None = None,
     apparmor: str | None = None,
     dry: bool = False,
     measured: bool = False,
@@ -124,7 +122,8 @@ def enforcement(
 ) -> Prepared:
     """The plan that runs `command`, or the profile's own workload, under `profile`, which was read from `folder`.
 
-    `reports` are files that the program must not be able to change. `apparmor` names a loaded AppArmor profile to enter
+    `results` lead to files that the program must not be able to change; `when_judged` is called when it cannot exchange
+    the way to them, and an earlier run cannot have. `apparmor` names a loaded AppArmor profile to enter
     instead of the profile's own. `dry`: nothing will be run, so nothing is made and no AppArmor profile is loaded.
     `measured`: as for plan().
     Raises ControlUnavailable when the host cannot enforce a required control, ProgramNotFound or NotExecutable for the
@@ -137,16 +136,20 @@ def enforcement(
     isolation = joined_isolation(restored(profile.workload.isolation), overrides.given)
     empty = tuple(mount.target for mount in isolation.tmpfs)
     mounted = (*empty, *(mount.target for mount in isolation.overlays))
+    binds = joined_binds((*restored_binds(profile.workload.binds), *extra_binds), overrides.given)
     paths = sandbox_paths(profile, mounted)
     elsewhere = made_elsewhere(
         (pattern for pattern, operations in profile.rights.all_files() if FileOperation.MKDIR in operations),
         writable=paths.writable,
-        binds=(*restored_binds(profile.workload.binds), *extra_binds, *overrides.binds),
+        binds=binds,
         rootfs=isolation.rootfs or b"",
     )
     if elsewhere:
         paths = sandbox_paths(profile, mounted, elsewhere)
     rules, narrowest = landlock_rules(profile, empty, elsewhere)
+    check_results(results, shown_writable(paths.writable, binds, rootfs=isolation.rootfs))
+    if when_judged is not None:
+        when_judged()
     features = probe()
     spec = sandbox_spec(
         profile,
@@ -156,13 +159,13 @@ def enforcement(
         environment=_environment(profile.workload, caller_environment, environment),
         timeout_s=timeout_s,
         allow_degraded=allow_degraded,
-        extra_binds=extra_binds,
+        binds=binds,
         apparmor=confinement(profile, features, name=apparmor, load=not dry),
         isolation=isolation,
     )
     spec = overrides.apply(_as_user(spec, profile.workload, overrides))
     _check_rootfs(spec, folder)
-    guarded = guards(folder, spec, also=reports, make_missing=not dry)
+    guarded = guards(folder, spec, also=results, make_missing=not dry)
     planned = plan(msgspec.structs.replace(spec, binds=(*spec.binds, *guarded)), features, measured=measured)
     widenings = (*paths.widenings, *narrowest)
     return Prepared(
@@ -236,7 +239,7 @@ def sandbox_spec(
     environment: Mapping[str, str],
     timeout_s: float | None,
     allow_degraded: frozenset[Control],
-    extra_binds: tuple[Bind, ...] = (),
+    binds: tuple[Bind, ...],
     apparmor: AppArmorLabel | None = None,
     isolation: Isolation,
 ) -> SandboxSpec:
@@ -254,7 +257,7 @@ def sandbox_spec(
         user_namespace=workload.user_namespace,
         uid=workload.uid,
         gid=workload.gid,
-        binds=(*restored_binds(workload.binds), *extra_binds),
+        binds=binds,
         visible=(*paths.visible, *(path for path in paths.looked_at if not os.path.isdir(path))),
         writable=paths.writable,
         outlines=tuple(path for path in paths.looked_at if os.path.isdir(path)),

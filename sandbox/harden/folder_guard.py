@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +13,9 @@ from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX, VERIFI
 from harden.kernel import atomic_file
 from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
+from harden.way import Way, holds, way_to
 
-__all__ = ["guards"]
+__all__ = ["check_results", "guards", "shown_writable"]
 
 _PLACEHOLDER: Final = f"""\
 # Yours: additions, removals and [controls] for the profile beside it. Only `harden refine` and
@@ -32,56 +33,59 @@ _SUFFIXES: Final = tuple(os.fsencode(suffix) for suffix in (PROFILE_SUFFIX, *(ro
 
 
 def guards(
-    folder: Path, spec: SandboxSpec, *, also: Sequence[Path] = (), inside: bool = True, make_missing: bool = True
+    folder: Path, spec: SandboxSpec, *, also: Sequence[Way] = (), inside: bool = True, make_missing: bool = True
 ) -> tuple[Bind, ...]:
     """Read-only mounts over every file of a profile in `folder` that `spec` would show writable.
 
-    A file that is a mount point can be neither written, renamed nor removed (rename(2), EBUSY). `also` names further
-    files to cover. A name that does not exist cannot be covered: with `make_missing` a profile without a recording, a
-    local file or a result of `verify` gets an empty one where the program could make it. Raises HardenError when a
-    folder above is writable, because the whole folder could be exchanged then, or, unless `inside` is allowed, the
-    folder itself.
+    A file that is a mount point can be neither written, renamed nor removed (rename(2), EBUSY). `also` leads to further
+    files to cover, which check_results has judged. A name that does not exist cannot be covered: with `make_missing` a
+    profile without a recording, a local file or a result of `verify` gets an empty one where the program could make it.
+    Raises HardenError where the program may write into a folder on the way, because it could put another folder, or a
+    link, in place of this one, or has done so, and, unless `inside` is allowed, into the folder itself.
     """
-    real = os.fsencode(os.path.realpath(folder))
-    shown = tuple(_shown_writable(spec))
-    above = [source for source, _ in shown if _holds(source, real) and not (inside and source == real)]
+    way = way_to(folder)
+    real = way.path
+    shown = shown_writable(spec.writable, spec.binds, rootfs=spec.isolation.rootfs)
+    above = [source for source, _ in shown if way.entry_in(source) or (source == real and not inside)]
     if above:
         raise HardenError(
             f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
             hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
         )
-    further = [os.fsencode(os.path.realpath(path)) for path in also]
-    _check_further(further, shown)
     _check_cache(shown)
     if make_missing and any(source == real for source, _ in shown):
         _make_missing(real)
     covered = [os.path.join(real, name) for name in sorted(os.listdir(real)) if name.endswith(_SUFFIXES)]
-    covered += further
+    covered += [way.path for way in also]
     return tuple(
-        Bind(source=path, target=target + path[len(source) :])
+        Bind(source=path, target=target.rstrip(b"/") + path[len(source.rstrip(b"/")) :])
         for path in covered
         for source, target in shown
-        if _holds(source, path) and _is_regular(path)
+        if holds(source, path) and _is_regular(path)
     )
 
 
-def _check_further(paths: Sequence[bytes], shown: Sequence[tuple[bytes, bytes]]) -> None:
-    """A file that is covered stays where it is; the folder around it could be renamed, and another one put there."""
-    for path in paths:
-        folder = os.path.dirname(path)
+def check_results(results: Iterable[Way], shown: Sequence[tuple[bytes, bytes]]) -> None:
+    """A file that is covered stays where it is; the folder around it could be renamed, and another one put there, or a
+    link, which an earlier run can have done already. Raises HardenError for a way that the program can change.
+    """
+    for way in results:
         for source, _ in shown:
-            if _holds(source, folder) and source != folder:
-                raise HardenError(
-                    f"the program may write into {os.fsdecode(source)} and exchange the folder of {os.fsdecode(path)}",
-                    hint=f"have it written elsewhere, or right into {os.fsdecode(source)}",
-                )
+            entry = way.entry_in(source)
+            if entry is None:
+                continue
+            path, place = os.fsdecode(way.path), os.fsdecode(source)
+            hint = f"have it written elsewhere, or right into {place}"
+            if entry in way.links:
+                hint = f"check who made the symbolic link {os.fsdecode(entry)}; {hint}"
+            raise HardenError(f"the program may write into {place} and exchange the folder of {path}", hint=hint)
 
 
 def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
     """Whoever can write a kept plan decides what the next start is allowed: this user's, or that of another."""
     for source, _ in shown:
         for cache in _caches(source):
-            if _holds(source, cache) or _holds(cache, source):
+            if holds(source, cache) or holds(cache, source):
                 raise HardenError(
                     f"the program may write into {os.fsdecode(source)}: harden keeps its plans in {os.fsdecode(cache)}",
                     hint="grant it a narrower path",
@@ -94,20 +98,22 @@ def _caches(source: bytes) -> Iterator[bytes]:
     Not by $XDG_RUNTIME_DIR: the next start may have another one.
     """
     runtimes = {b"/run", b"%s/%d" % (_USERS, os.geteuid())}
-    if (_holds(source, _USERS) or _holds(_USERS, source)) and os.path.isdir(_USERS):
+    if (holds(source, _USERS) or holds(_USERS, source)) and os.path.isdir(_USERS):
         runtimes.update(os.path.join(_USERS, name) for name in os.listdir(_USERS))
     for runtime in sorted(runtimes):
         yield os.path.join(os.path.realpath(runtime), b"harden")
 
 
-def _shown_writable(spec: SandboxSpec) -> Iterator[tuple[bytes, bytes]]:
+def shown_writable(
+    writable: Iterable[bytes], binds: Iterable[Bind], *, rootfs: bytes | None
+) -> tuple[tuple[bytes, bytes], ...]:
     """What reaches the host: the path there, with links resolved, and where it is seen inside."""
-    # With another root its own files are written, among which no profile lies.
-    for path in spec.writable if spec.isolation.rootfs is None else ():
-        yield os.path.realpath(path), path
-    for bind in spec.binds:
-        if bind.writable:
-            yield os.path.realpath(bind.source), bind.target
+    named = [(path, path) for path in writable]
+    if rootfs is not None:
+        # With another root its own files are written, among which no profile lies.
+        named = []
+    named += [(bind.source, bind.target) for bind in binds if bind.writable]
+    return tuple((os.path.realpath(source), target) for source, target in named)
 
 
 def _make_missing(folder: bytes) -> None:
@@ -129,7 +135,3 @@ def _is_regular(path: bytes) -> bool:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except FileNotFoundError:
         return False
-
-
-def _holds(outer: bytes, inner: bytes) -> bool:
-    return outer == inner or inner.startswith(outer.rstrip(b"/") + b"/")

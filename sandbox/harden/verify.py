@@ -1,6 +1,5 @@
 """The verifying workflow: the workload again, under the very sandbox and filter of `harden run`, with the recorder
-attached; what was refused comes back as denials.
-"""
+attached; what was refused comes back as denials."""
 
 from __future__ import annotations
 
@@ -44,6 +43,7 @@ from harden.scenario_run import ScenarioFailed, drive
 from harden.signal_relay import forwarding
 from harden.trace import Observations, build_run
 from harden.trace.decode_refusals import decode_refusals
+from harden.way import way_to
 
 __all__ = ["Rerun", "Trial", "VerifyRequest", "open_rerun", "save_verified"]
 
@@ -155,7 +155,7 @@ class Rerun(msgspec.Struct, frozen=True, kw_only=True):
                 timeout_s=self.request.timeout_s,
                 allow_degraded=self.request.allow_degraded,
                 # Its helper commands are under no filter: the program must not be able to write them.
-                reports=(self.scenario_path,) if self.scenario_path else (),
+                results=(way_to(self.scenario_path).to_covered(),) if self.scenario_path else (),
             )
         except (ProgramNotFound, NotExecutable) as error:
             raise HardenError(error.message, hint=error.hint) from None

@@ -6,19 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from harden.cli import options, output
 from harden.cli.isolation_options import isolation_options
-from harden.errors import KernelError, UsageError
 from harden.model.isolation import Isolation
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
-
-if TYPE_CHECKING:
-    from harden.end_report_file import ReportFile
 
 __all__ = ["command"]
 
@@ -118,21 +113,21 @@ def command(
     from harden.launch.plan_cache import keep
     from harden.launch.spawn import exec_plan, run_header
     from harden.model.path_text import from_text
+    from harden.results import Results
 
     context = click.get_current_context()
     lookups = context.with_resource(Lookups())
-    report_file = None if show_plan else _begin_report(report, other=enforced_json)
-    if report_file is not None:
-        context.with_resource(report_file.told_of_refusal())
+    results = context.with_resource(Results(report=report, enforced_json=enforced_json, dry=show_plan))
+    results.hold()
     files = locate(profile)
-    enforced = _open_enforced(None if show_plan else enforced_json)
     loaded = load(files, trust=trust)
     stored_root = from_text(loaded.workload.isolation.rootfs) or None
     isolated = isolation(stored_root)
     ready = enforcement(
         loaded,
         folder=files.folder,
-        reports=tuple(path for path in (enforced_json, report) if path),
+        results=results.ways,
+        when_judged=results.begin,
         apparmor=apparmor,
         dry=show_plan,
         measured=report is not None,
@@ -161,35 +156,10 @@ def command(
     for text in ready.notes:
         output.note(text)
     # A report is of one run: a plan that is started without Python would make none.
-    if enforced is None and report_file is None:
+    if enforced_json is None and report is None:
         workload = ready.profile.workload
         variables = {os.fsdecode(from_text(name)) for name in (*workload.environment, *workload.environment_values)}
         variables |= {item.partition("=")[0] for item in environment}
         notes = "".join(f"{output.note_line(text)}\n" for text in ready.notes)
         keep(ready.plan, run_header(ready.plan), lookups, notes=notes, variables=variables, argv=sys.argv[1:])
-    exec_plan(
-        ready.plan,
-        enforced_json=enforced,
-        report=None if report_file is None else (report_file.folder, report_file.name),
-    )
-
-
-def _begin_report(path: Path | None, *, other: Path | None) -> ReportFile | None:
-    if path is None:
-        return None
-    from harden.end_report_file import begin_report
-
-    if other is not None and os.path.realpath(other) == os.path.realpath(path):
-        raise UsageError(f"--report and --enforced-json are both {path}", hint="give them two names")
-    return begin_report(path)
-
-
-def _open_enforced(path: Path | None) -> int | None:
-    if path is None:
-        return None
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    except OSError as error:
-        call = f"open({str(path)!r}, O_WRONLY|O_CREAT|O_TRUNC|O_NOFOLLOW, 0644)"
-        hint = "name a file with --enforced-json, not a link, in a folder that you can write to"
-        raise KernelError(call, error.errno or 0, hint=hint) from None
+    exec_plan(ready.plan, enforced_json=results.enforced, report=results.report)

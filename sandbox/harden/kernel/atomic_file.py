@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -20,28 +20,31 @@ MAX_BYTES: Final = 256 * 1024 * 1024
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
-def replace(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def replace(path: Path, data: bytes, *, mode: int = 0o644, folder: int | None = None) -> None:
     """Put `data` at `path` by rename(2), so that a crash or a full disk leaves the old file as it was.
 
-    Raises KernelError with the call that failed; nothing stays behind then.
+    Raises KernelError with the call that failed; nothing stays behind then. `folder`: as for `replacing`.
     """
-    with replacing(path, mode=mode) as file:
+    with replacing(path, mode=mode, folder=folder) as file:
         file.write(data)
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, mode: int = 0o644, folder: int | None = None) -> Iterator[BinaryIO]:
     """A file to write, which is put at `path` by rename(2) when the block ends well; see `replace`.
 
     A file that is there keeps its mode, but for the right of others to write, or to do anything where `mode` gives them
     nothing. Raises DocumentError where something is that is neither a file nor a link: renaming over a device of /dev
-    takes it away from the whole host.
+    takes it away from the whole host. With `folder`, a descriptor, it is the name of `path` in that folder, wherever
+    the path leads by now.
     """
-    kept = _mode_to_keep(path, private=not mode & 0o077)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    at, into = (path, None) if folder is None else (Path(path.name), folder)
+    kept = _mode_to_keep(at, private=not mode & 0o077, folder=into)
+    temporary = at.with_name(f".{path.name}.{os.getpid()}.new")
     call = f"open({str(temporary)!r}, O_WRONLY|O_CREAT|O_EXCL|O_NOFOLLOW)"
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, mode, dir_fd=into)
     except OSError as error:
         raise KernelError(
             call, error.errno or 0, hint=f"{path} was left as it is; choose a folder you can write to"
@@ -56,13 +59,18 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         call = f"rename({str(temporary)!r}, {str(path)!r})"
-        os.rename(temporary, path)
+        os.rename(temporary, at, src_dir_fd=into, dst_dir_fd=into)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _unlink(temporary, into)
         raise KernelError(call, error.errno or 0, hint=f"{path} was left as it is") from None
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _unlink(temporary, into)
         raise
+
+
+def _unlink(path: Path, folder: int | None) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path, dir_fd=folder)
 
 
 def deliver(path: Path, data: bytes) -> None:
@@ -128,9 +136,9 @@ def _takes_bytes(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
 
 
-def _mode_to_keep(path: Path, *, private: bool) -> int | None:
+def _mode_to_keep(path: Path, *, private: bool, folder: int | None) -> int | None:
     try:
-        mode = path.lstat().st_mode
+        mode = os.lstat(path, dir_fd=folder).st_mode
     except OSError:
         # What cannot be looked at cannot be written beside either: opening says why.
         return None

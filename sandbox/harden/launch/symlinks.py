@@ -19,10 +19,12 @@ _MOST_LINKS: Final = 40
 
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
-    """`path` without any symbolic link, and every link on the way as (its own path, its text)."""
+    """`path` without any symbolic link, every link on the way as (its own path, its text), and every entry of a folder
+    that was looked up on the way, links among them: who can exchange one of them chooses where the path leads."""
 
     path: bytes
     links: tuple[tuple[bytes, bytes], ...]
+    entries: tuple[bytes, ...]
 
 
 def is_below(path: bytes, folder: bytes) -> bool:
@@ -36,8 +38,9 @@ def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
     `root`: a folder of the host that is "/" for `path`, for its links and for the result. Raises KernelError for a loop
     of links.
     """
-    found, links = _walk(path, root)
-    return None if found is None else Resolved(path=found, links=links)
+    entries: list[bytes] = []
+    found, links = _walk(path, root, entries)
+    return None if found is None else Resolved(path=found, links=links, entries=tuple(entries))
 
 
 def resolve_below(path: bytes, root: bytes) -> Resolved | None:
@@ -45,7 +48,11 @@ def resolve_below(path: bytes, root: bytes) -> Resolved | None:
     found = resolve(path, root)
     if found is None:
         return None
-    return Resolved(path=root + found.path, links=tuple((root + link, where) for link, where in found.links))
+    return Resolved(
+        path=root + found.path,
+        links=tuple((root + link, where) for link, where in found.links),
+        entries=tuple(root + entry for entry in found.entries),
+    )
 
 
 def has_links(path: bytes, root: bytes = b"") -> bool:
@@ -64,8 +71,9 @@ def leads_to_others(path: bytes, found: bytes, root: bytes = b"") -> str:
     )
 
 
-def _walk(path: bytes, root: bytes) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...]]:
-    """Where `path` leads (None: nowhere), and the links on the way as far as it goes."""
+def _walk(path: bytes, root: bytes, entries: list[bytes]) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...]]:
+    """Where `path` leads (None: nowhere), and the links on the way as far as it goes; all that is looked up goes into
+    `entries`."""
     waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
     at = b""
     links: list[tuple[bytes, bytes]] = []
@@ -75,6 +83,7 @@ def _walk(path: bytes, root: bytes) -> tuple[bytes | None, tuple[tuple[bytes, by
             at = at.rpartition(b"/")[0]
             continue
         step = at + b"/" + part
+        entries.append(step)
         try:
             text = os.readlink(root + step)
         except FileNotFoundError:
@@ -145,7 +154,7 @@ class LinkGuard:
 
         Raises KernelError for a loop of links.
         """
-        return tuple(takewhile(lambda each: not self.is_programs(each[0]), _walk(path, b"")[1]))
+        return tuple(takewhile(lambda each: not self.is_programs(each[0]), _walk(path, b"", [])[1]))
 
     def _own_link(self, resolved: Resolved) -> bytes | None:
         """The first link on the way that the program can have made."""

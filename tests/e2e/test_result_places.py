@@ -1,0 +1,122 @@
+"""What `harden run` writes about a run goes where the command line says, wherever the program would like it to go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harden.model.document import parse_json
+from harden.model.end_report import REPORT_FORMAT, Ending, EndReport
+from tests.e2e.jobs import harden
+
+pytestmark = pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap", "busybox")
+
+PROFILE = ("-p", "app.profile.toml")
+OPTIONS = ["--report", "--enforced-json"]
+EXCHANGE = (
+    "echo forged > /w/out.json; echo forged > /w/twin; test -L /w/inner || { rmdir /w/inner; ln -s %s /w/inner; }"
+)
+
+
+def ending(path: Path) -> Ending:
+    return parse_json(path.read_bytes(), EndReport, format=REPORT_FORMAT, file=str(path)).ending
+
+
+@pytest.fixture
+def exchanged(tmp_path: Path) -> Path:
+    """A program may write into `own`, where it has put a link to `victim` in place of the folder `inner`."""
+    (tmp_path / "own/inner").mkdir(parents=True)
+    (tmp_path / "victim").mkdir()
+    for name in ("own", "own/inner"):
+        (tmp_path / name).chmod(0o777)
+    bind = ("--bind", f"{tmp_path}/own:/w:rw")
+    harden("trace", "--name", "app", *bind, "--", "busybox", "sh", "-c", EXCHANGE % f"{tmp_path}/victim", cwd=tmp_path)
+    assert os.readlink(tmp_path / "own/inner") == f"{tmp_path}/victim"
+    (tmp_path / "own/out.json").unlink()
+    (tmp_path / "victim/out.json").write_text("")
+    (tmp_path / "victim/kept").write_text("precious\n")
+    return tmp_path
+
+
+def state(folder: Path) -> list[tuple[str, int, bytes]]:
+    return [(path.name, path.stat().st_ino, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", ["out.json", "kept", "new"])
+def test_a_link_that_the_program_made_leads_to_no_file_of_the_host(exchanged, option, name):
+    before = state(exchanged / "victim")
+    for command in ((), ("--", "no-such-program")):
+        refused = harden("run", *PROFILE, option, f"own/inner/{name}", *command, cwd=exchanged, check=False)
+        assert (refused.returncode, refused.stdout) == (125, "")
+    refused = harden("run", *PROFILE, option, f"own/inner/{name}", cwd=exchanged, check=False)
+    assert f"check who made the symbolic link {exchanged}/own/inner" in refused.stderr
+    no_profile = harden("run", "-p", "no.profile.toml", option, f"own/inner/{name}", cwd=exchanged, check=False)
+    assert no_profile.returncode == 125
+    assert state(exchanged / "victim") == before
+
+
+def test_nor_does_the_way_up_from_it(exchanged):
+    before = state(exchanged / "victim")
+    (exchanged / "victim/deep").mkdir()
+    (exchanged / "own/inner").unlink()
+    (exchanged / "own/inner").symlink_to("../victim/deep")
+    refused = harden("run", *PROFILE, "--enforced-json", "own/inner/../kept", cwd=exchanged, check=False)
+    assert refused.returncode == 125
+    (exchanged / "victim/deep").rmdir()
+    assert state(exchanged / "victim") == before
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_link_of_the_host_is_followed(exchanged, option):
+    """Elsewhere, and into what the program writes: the file is out of its reach there too."""
+    (exchanged / "links").mkdir()
+    for name, target in (("away", exchanged / "victim"), ("back", Path("../own"))):
+        (exchanged / "links" / name).symlink_to(target)
+        (exchanged / "own/twin").unlink()
+        (exchanged / "own/out.json").unlink(missing_ok=True)
+        done = harden("run", *PROFILE, option, f"links/{name}/out.json", cwd=exchanged)
+        assert (exchanged / "links" / name / "out.json").read_text().startswith('{"format":"harden-')
+        assert (exchanged / "own/twin").read_text() == "forged\n"
+    assert "Read-only file system" in done.stderr
+
+
+def test_behind_a_link_of_the_host_too_a_report_tells_why_nothing_was_started(exchanged):
+    (exchanged / "link").symlink_to("victim")
+    report = ("--report", "link/out.json")
+    for wrong, status in ((("--", "no-such-program"), 127), (("--apparmor", "no-such-label"), 125)):
+        assert harden("run", *PROFILE, *report, cwd=exchanged).returncode == 0
+        assert ending(exchanged / "victim/out.json") is Ending.EXITED
+        assert harden("run", *PROFILE, *report, *wrong, cwd=exchanged, check=False).returncode == status
+        assert ending(exchanged / "victim/out.json") is Ending.NOT_STARTED
+
+
+@pytest.mark.parametrize("command", ["run", "trace", "verify"])
+def test_a_link_that_the_program_made_leads_to_no_profile(exchanged, command):
+    """Whoever chooses the folder of its profile chooses what it may do, and what of the host is written."""
+    shutil.copy(exchanged / "app.profile.toml", exchanged / "victim")
+    before = state(exchanged / "victim")
+    given: tuple[str, ...] = ("-p", "own/inner/app.profile.toml")
+    if command == "trace":
+        bind = ("--bind", f"{exchanged}/own:/w:rw")
+        given = ("--name", "app", "--out", "own/inner", *bind, "--", "busybox", "true")
+    refused = harden(command, *given, cwd=exchanged, check=False)
+    assert (refused.returncode, "holds the folder of its own profile" in refused.stderr) == (125, True)
+    assert state(exchanged / "victim") == before
+    (exchanged / "link").symlink_to("victim")
+    given = tuple(word.replace("own/inner", "link") for word in given)
+    # verify: 3 where the host cannot enforce what a profile prefers.
+    assert harden(command, *given, cwd=exchanged, check=False).returncode in (0, 3)
+
+
+def test_nor_to_a_scenario(exchanged):
+    """Its helper commands are under no filter."""
+    (exchanged / "victim/app.scenario.toml").write_text('format = "harden-scenario/1"\ncommand = ["busybox", "true"]\n')
+    (exchanged / "link").symlink_to("victim")
+    done = harden("verify", *PROFILE, "--scenario", "own/inner/app.scenario.toml", cwd=exchanged, check=False)
+    assert (done.returncode, "exchange the folder of" in done.stderr) == (125, True)
+    done = harden("verify", *PROFILE, "--scenario", "link/app.scenario.toml", cwd=exchanged, check=False)
+    assert done.returncode in (0, 1, 3)
