@@ -11,6 +11,7 @@ from typing import Final
 from harden.errors import HardenError
 from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX, VERIFIED_SUFFIX
 from harden.kernel import atomic_file
+from harden.launch.symlinks import resolve
 from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
 from harden.way import Way, holds, way_to
@@ -110,8 +111,9 @@ def shown_writable(
     """What reaches the host: the path there, with links resolved, and where it is seen inside."""
     named = [(path, path) for path in writable]
     if rootfs is not None:
-        # With another root its own files are written, among which no profile lies.
-        named = []
+        # No link in it leads out of it; what is not there is not shown.
+        found = [resolve(path, rootfs) for path, _ in named]
+        named = [(rootfs + each.path, each.path) for each in found if each is not None]
     named += [(bind.source, bind.target) for bind in binds if bind.writable]
     return tuple((os.path.realpath(source), target) for source, target in named)
 

@@ -19,6 +19,13 @@ OPTIONS = ["--report", "--enforced-json"]
 EXCHANGE = (
     "echo forged > /w/out.json; echo forged > /w/twin; test -L /w/inner || { rmdir /w/inner; ln -s %s /w/inner; }"
 )
+FORGE = "cd /data; mv app old; mkdir app; echo forged > app/out.json; echo forged > out.json; exit 9"
+RIGHTS = """\
+format = "harden-local/1"
+[add.files]
+"/data" = "stat list"
+"/data/**" = "read write create unlink truncate stat list mkdir rmdir refer"
+"""
 
 
 def ending(path: Path) -> Ending:
@@ -120,3 +127,39 @@ def test_nor_to_a_scenario(exchanged):
     assert (done.returncode, "exchange the folder of" in done.stderr) == (125, True)
     done = harden("verify", *PROFILE, "--scenario", "link/app.scenario.toml", cwd=exchanged, check=False)
     assert done.returncode in (0, 1, 3)
+
+
+@pytest.fixture
+def other_root(tmp_path: Path) -> Path:
+    """Another root file system, in whose /data a program may do what it likes."""
+    root = tmp_path / "root"
+    for name in ("bin", "data/app", "proc", "sys", "dev", "other"):
+        (root / name).mkdir(parents=True)
+    for name in ("data", "data/app"):
+        (root / name).chmod(0o777)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for name in ("sh", "mv", "mkdir"):
+        (root / "bin" / name).symlink_to("busybox")
+    command = ("--rootfs", "root", "--", "/bin/sh", "-c", f"({FORGE}); mv /data/old /data/new; exit 0")
+    harden("trace", "--name", "app", *command, cwd=tmp_path)
+    (tmp_path / "app.local.toml").write_text(RIGHTS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_in_another_root_too_the_program_forges_no_result(other_root, option):
+    attack = ("--", "/bin/sh", "-c", FORGE)
+    refused = harden("run", *PROFILE, option, "root/data/app/out.json", *attack, cwd=other_root, check=False)
+    assert (refused.returncode, "exchange the folder of" in refused.stderr) == (125, True)
+    assert not (other_root / "root/data/old").exists()
+    done = harden("run", *PROFILE, option, "root/data/out.json", *attack, cwd=other_root, check=False)
+    assert (done.returncode, "Read-only file system" in done.stderr) == (9, True)
+    assert "forged" not in (other_root / "root/data/out.json").read_text()
+    # The positive twins: the program does all that where no result is, and a result can be where it may not write.
+    assert (other_root / "root/data/app/out.json").read_text() == "forged\n"
+    (other_root / "root/data/out.json").unlink()
+    shutil.rmtree(other_root / "root/data/old")
+    done = harden("run", *PROFILE, option, "root/other/out.json", *attack, cwd=other_root, check=False)
+    assert (done.returncode, done.stderr) == (9, "")
+    assert (other_root / "root/data/out.json").read_text() == "forged\n"
+    assert b"harden-" in (other_root / "root/other/out.json").read_bytes()
