@@ -167,10 +167,9 @@ def load_scenario(path: Path) -> Scenario:
         raise
 
 
-def require_folder(path: Path) -> Path:
-    """`path`, made if it does not exist; UsageError when it is something else."""
+def require_folder(path: Path) -> None:
+    """Makes the folder `path` if it does not exist; UsageError when it is something else."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {path}: {error.strerror}") from None
-    return path

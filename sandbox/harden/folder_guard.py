@@ -16,7 +16,7 @@ from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
 from harden.way import Way, holds, way_to
 
-__all__ = ["check_results", "guards", "shown_writable"]
+__all__ = ["check_folder", "check_results", "guards", "shown_writable"]
 
 _PLACEHOLDER: Final = f"""\
 # Yours: additions, removals and [controls] for the profile beside it. Only `harden refine` and
@@ -41,18 +41,12 @@ def guards(
     A file that is a mount point can be neither written, renamed nor removed (rename(2), EBUSY). `also` leads to further
     files to cover, which check_results has judged. A name that does not exist cannot be covered: with `make_missing` a
     profile without a recording, a local file or a result of `verify` gets an empty one where the program could make it.
-    Raises HardenError where the program may write into a folder on the way, because it could put another folder, or a
-    link, in place of this one, or has done so, and, unless `inside` is allowed, into the folder itself.
+    Raises HardenError as check_folder does.
     """
     way = way_to(folder)
     real = way.path
     shown = shown_writable(spec.writable, spec.binds, rootfs=spec.isolation.rootfs)
-    above = [source for source, _ in shown if way.entry_in(source) or (source == real and not inside)]
-    if above:
-        raise HardenError(
-            f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
-            hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
-        )
+    check_folder(way, shown, inside=inside)
     _check_cache(shown)
     if make_missing and any(source == real for source, _ in shown):
         _make_missing(real)
@@ -66,6 +60,18 @@ def guards(
     )
 
 
+def check_folder(way: Way, shown: Sequence[tuple[bytes, bytes]], *, inside: bool) -> None:
+    """Raises HardenError where the program may write into a folder on the way to that of its profile, because it could
+    put another folder, or a link, in place of it, or has done so; unless `inside` is allowed, into that folder too.
+    """
+    above = [source for source, _ in shown if way.entry_in(source) or (source == way.path and not inside)]
+    if above:
+        raise HardenError(
+            f"the program may write into {os.fsdecode(min(above))}, which holds the folder of its own profile",
+            hint="keep the profile elsewhere: harden trace --out DIR, harden run -p DIR/NAME.profile.toml",
+        )
+
+
 def check_results(results: Iterable[Way], shown: Sequence[tuple[bytes, bytes]]) -> None:
     """A file that is covered stays where it is; the folder around it could be renamed, and another one put there, or a
     link, which an earlier run can have done already. Raises HardenError for a way that the program can change.
@@ -75,11 +81,14 @@ def check_results(results: Iterable[Way], shown: Sequence[tuple[bytes, bytes]]) 
             entry = way.entry_in(source)
             if entry is None:
                 continue
-            path, place = os.fsdecode(way.path), os.fsdecode(source)
+            place, exchanged, path = map(os.fsdecode, (source, entry, way.path))
             hint = f"have it written elsewhere, or right into {place}"
             if entry in way.links:
-                hint = f"check who made the symbolic link {os.fsdecode(entry)}; {hint}"
-            raise HardenError(f"the program may write into {place} and exchange the folder of {path}", hint=hint)
+                hint = f"check who made the symbolic link {exchanged}; {hint}"
+            raise HardenError(
+                f"the program may write into {place} and exchange {exchanged}, through which {path} is reached",
+                hint=hint,
+            )
 
 
 def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:

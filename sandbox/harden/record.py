@@ -14,8 +14,8 @@ import msgspec
 from harden.attend import Attendance, attend, program_streams
 from harden.backend import begin
 from harden.ending import reason_to_keep, status_of
-from harden.folder import ProfileFiles
-from harden.folder_guard import guards
+from harden.folder import ProfileFiles, require_folder
+from harden.folder_guard import check_folder, check_results, guards, shown_writable
 from harden.generate.redact import redact_run, redact_workload
 from harden.kernel.program import find
 from harden.launch.rootfs import find_in_root, host_path
@@ -34,6 +34,7 @@ from harden.profile_source import generate_from
 from harden.stored_options import HOST_NAME, stored, stored_binds
 from harden.trace import Progress, build_run
 from harden.trace.executables import build_id, digest
+from harden.way import way_to_be
 
 __all__ = ["STORED_VALUES", "Trace", "TraceRequest", "record"]
 
@@ -116,6 +117,8 @@ def record(
         check_perturbation(request.perturbation)
     program = _program(first)
     files = ProfileFiles.named(first.folder, Path(program).name if first.name is None else first.name)
+    _check_places(first, _spec(first, program))
+    require_folder(first.folder)
     # What cannot be added to is found out before anything is recorded.
     files.load_recording()
     runs: list[Run] = []
@@ -148,6 +151,14 @@ def record(
         notes=tuple(notes),
         status=next((status for status in statuses if status), 0),
     )
+
+
+def _check_places(request: TraceRequest, spec: SandboxSpec) -> None:
+    """Whatever the program does, and whatever it did, is written where the request says: before anything is made."""
+    shown = shown_writable(spec.writable, spec.binds, rootfs=spec.isolation.rootfs)
+    check_folder(way_to_be(request.folder), shown, inside=False)
+    if request.commit is not None:
+        check_results([way_to_be(request.commit)], shown)
 
 
 def _program(request: TraceRequest) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from harden.errors import KernelError
 from harden.launch.symlinks import Resolved, resolve
 
-__all__ = ["Way", "hold_folder", "holds", "way_to"]
+__all__ = ["Way", "hold_folder", "holds", "way_to", "way_to_be"]
 
 _STEP: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -59,6 +59,18 @@ def way_to(path: Path) -> Way:
     except OSError as error:
         raise KernelError(f"stat({str(path)!r})", error.errno or 0) from None
     return Way.of(found)
+
+
+def way_to_be(folder: Path) -> Way:
+    """The way to a folder that may have to be made first, with those above it. Raises KernelError as way_to() does."""
+    try:
+        return way_to(folder)
+    except KernelError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR) or folder == folder.parent:
+            raise
+    above = way_to_be(folder.parent)
+    made = os.path.join(above.path, os.fsencode(folder.name))
+    return msgspec.structs.replace(above, path=made, entries=(*above.entries, made))
 
 
 def hold_folder(way: Way) -> int:

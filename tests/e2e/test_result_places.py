@@ -119,12 +119,34 @@ def test_a_link_that_the_program_made_leads_to_no_profile(exchanged, command):
     assert harden(command, *given, cwd=exchanged, check=False).returncode in (0, 3)
 
 
+@pytest.mark.parametrize("given", [("--out", "%s/new"), ("--commit", "%s"), ("--commit", "%s/new")])
+def test_nor_to_a_folder_that_trace_makes_or_fills(exchanged, given):
+    """Neither one that is exchanged already nor one that would be in this run: what is copied is the program's work."""
+    program = "rmdir /w/deep /w/made 2>/dev/null; ln -s %s /w/deep; mkdir /etc/left; echo x > /etc/left/file"
+    command = ("--", "busybox", "sh", "-c", program % (exchanged / "victim"))
+    before = state(exchanged / "victim")
+    (exchanged / "own/deep").mkdir()
+    options = ("--name", "app", "--force", "--bind", f"{exchanged}/own:/w:rw")
+    for place in ("own/inner", "own/deep", "own/made"):
+        option = [word.replace("%s", place) for word in given]
+        refused = harden("trace", *options, *option, *command, cwd=exchanged, check=False)
+        assert (refused.returncode, "the program may write into" in refused.stderr) == (125, True)
+    assert (state(exchanged / "victim"), (exchanged / "own/made").exists()) == (before, False)
+    (exchanged / "link").symlink_to("victim")
+    for place in ("link", "other"):
+        option = [word.replace("%s", place) for word in given]
+        assert harden("trace", *options, *option, *command, cwd=exchanged).returncode == 0
+        (exchanged / "own/deep").unlink()
+        made = "etc/left/file" if given[0] == "--commit" else "app.profile.toml"
+        assert (exchanged / option[1] / made).exists()
+
+
 def test_nor_to_a_scenario(exchanged):
     """Its helper commands are under no filter."""
     (exchanged / "victim/app.scenario.toml").write_text('format = "harden-scenario/1"\ncommand = ["busybox", "true"]\n')
     (exchanged / "link").symlink_to("victim")
     done = harden("verify", *PROFILE, "--scenario", "own/inner/app.scenario.toml", cwd=exchanged, check=False)
-    assert (done.returncode, "exchange the folder of" in done.stderr) == (125, True)
+    assert (done.returncode, "through which" in done.stderr) == (125, True)
     done = harden("verify", *PROFILE, "--scenario", "link/app.scenario.toml", cwd=exchanged, check=False)
     assert done.returncode in (0, 1, 3)
 
@@ -150,7 +172,7 @@ def other_root(tmp_path: Path) -> Path:
 def test_in_another_root_too_the_program_forges_no_result(other_root, option):
     attack = ("--", "/bin/sh", "-c", FORGE)
     refused = harden("run", *PROFILE, option, "root/data/app/out.json", *attack, cwd=other_root, check=False)
-    assert (refused.returncode, "exchange the folder of" in refused.stderr) == (125, True)
+    assert (refused.returncode, "through which" in refused.stderr) == (125, True)
     assert not (other_root / "root/data/old").exists()
     done = harden("run", *PROFILE, option, "root/data/out.json", *attack, cwd=other_root, check=False)
     assert (done.returncode, "Read-only file system" in done.stderr) == (9, True)

@@ -14,7 +14,7 @@ from harden.cli.isolation_options import isolation_options
 from harden.cli.progress import watching
 from harden.cli.summary import summarize
 from harden.errors import UsageError
-from harden.folder import load_scenario, require_folder
+from harden.folder import load_scenario
 from harden.model.backend import Backend
 from harden.model.capability import DOCKER_DEFAULT, Capability
 from harden.model.isolation import Isolation
@@ -153,7 +153,7 @@ def command(
     bound = tuple(options.parse_bind(text) for text in binds)
     request = TraceRequest(
         command=jobs[0].command,
-        folder=require_folder(folder),
+        folder=folder,
         name=name,
         network=NetworkMode(network),
         user_namespace=UserNamespaceMode(userns),
