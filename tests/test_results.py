@@ -55,6 +55,18 @@ def test_what_no_link_leads_to_is_begun_at_once_and_the_rest_when_it_is_judged(p
     assert behind.enforced is not None
 
 
+def test_a_fifo_that_nobody_reads_is_refused_at_once(place):
+    os.mkfifo(place / "real" / "e.json")
+    with pytest.raises(KernelError, match="ENXIO"):
+        results(place, "real").hold()
+    reader = os.open(place / "real" / "e.json", os.O_RDONLY | os.O_NONBLOCK)
+    files = Results(report=None, enforced_json=place / "real" / "e.json")
+    files.hold()
+    assert files.enforced is not None
+    os.write(files.enforced, b"{}")
+    assert os.read(reader, 10) == b"{}"
+
+
 def test_a_folder_that_is_exchanged_after_the_first_look_is_written_all_the_same(place):
     files = results(place, "link")
     files.hold()

@@ -93,7 +93,8 @@ class Results:
         place = self._enforced_json
         if place is None or self._dry or bool(place.way.links) is not linked:
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        # A FIFO that nobody reads is refused, not waited for.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             self.enforced = os.open(place.name, flags, 0o644, dir_fd=place.folder)
         except OSError as error:
@@ -111,5 +112,7 @@ class Results:
 
 
 def _not_opened(path: Path, errno: int | None) -> KernelError:
-    call = f"open({str(path)!r}, O_WRONLY|O_CREAT|O_TRUNC|O_NOFOLLOW, 0644)"
-    return KernelError(call, errno or 0, hint="name a file, not a link, in a folder that you can write to")
+    call = f"open({str(path)!r}, O_WRONLY|O_CREAT|O_TRUNC|O_NOFOLLOW|O_NONBLOCK, 0644)"
+    return KernelError(
+        call, errno or 0, hint="name a file, not a link or a FIFO that nobody reads, in a folder that you can write to"
+    )
