@@ -132,3 +132,8 @@ def test_links_and_exchangeable_folders_are_not_trusted(tmp_path: Path) -> None:
         atomic_file.read_trusted(folder / "file")
     folder.chmod(0o1777)
     assert atomic_file.read_trusted(folder / "file") == b"data"
+
+
+def test_a_file_that_does_not_say_how_large_it_is_is_refused_too() -> None:
+    with pytest.raises(DocumentError, match="is larger than 268435456 bytes"):
+        atomic_file.read(Path("/proc/self/pagemap"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import subprocess
 import time
 from typing import Any
@@ -13,7 +15,7 @@ from harden.errors import HardenError
 from harden.folder_guard import guards
 from harden.model.sandbox import Bind, SandboxSpec
 from tests.launch.test_plan_cache import COMMAND, ENVIRONMENT, run
-from tests.sandboxes import shell
+from tests.sandboxes import ROOT, shell
 
 pytestmark = pytest.mark.requires("root", "bpf", "userns", "seccomp", "overlay", "idmap")
 
@@ -59,3 +61,26 @@ def test_a_kept_plan_is_not_started_with_a_folder_as_a_stream(tmp_path):
         os.close(streams[name])
         assert ended.returncode == 125
     assert run(tmp_path).output == "one\n"
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/proc/self/pagemap", "fifo"])
+@pytest.mark.parametrize("name", ["z.profile.toml", "z.local.toml"])
+def test_a_profile_without_end_is_refused_before_it_is_read(name, target, tmp_path):
+    """It is a question of the plan that is to be kept, and asked before the file is refused."""
+    os.mkfifo(tmp_path / "fifo")
+    shutil.copy(ROOT / "profiles/shipped/redis/redis.profile.toml", tmp_path / "z.profile.toml")
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).symlink_to(target)
+    for start in ("z.profile.toml", "/proc/self/cwd/z.profile.toml"):
+        for trust, why in (([], f"{name}: is a symbolic link"), (["--trust"], f"{name}: is ")):
+            ended = subprocess.run(
+                [COMMAND, "run", "--plan", *trust, "-p", start],
+                cwd=tmp_path,
+                env=ENVIRONMENT,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=20,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30)),
+            )
+            assert (ended.returncode, why in ended.stderr) == (125, True), ended.stderr

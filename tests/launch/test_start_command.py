@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from harden.kernel import atomic_file
 from harden.kernel.mountinfo import read_mounts
 from harden.launch import cached_plan, fact
 from harden.launch.cached_plan import Entry
@@ -26,16 +28,29 @@ SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=
 TO_PYTHON = 77
 
 
-def test_both_sides_give_the_same_answers(tmp_path):
+@pytest.fixture
+def answers(tmp_path) -> Callable[[list[tuple[bytes, bytes]]], list[bytes]]:
+    """What the command `harden` answers to (question, path), under the sanitizers."""
     program = tmp_path / "fact_answers"
     units = [ROOT / "tests/launch/fact_answers.c", START / "fact.c", START / "bytes.c"]
     subprocess.run([*C, *SANITIZE, *map(str, units), "-o", str(program)], check=True)
+
+    def ask(asked: list[tuple[bytes, bytes]]) -> list[bytes]:
+        words = [word for pair in asked for word in pair]
+        said = subprocess.run([program, *words], capture_output=True, check=True, timeout=60).stdout
+        return said.split(b"\0")[:-1]
+
+    return ask
+
+
+def test_both_sides_give_the_same_answers(tmp_path, answers):
     seen = tmp_path / "seen"
     (seen / "empty").mkdir(parents=True)
     (seen / "sub").mkdir(mode=0o711)
     (seen / "sub/ä\\n").write_text("")
     os.mkfifo(seen / "sub/fifo")
     (seen / "sub/-").symlink_to("nowhere")
+    (seen / "sub/endless").symlink_to("/dev/zero")
     (seen / "sub/-a").mkdir()
     (seen / "sub/large").write_bytes(b"x" * 20000)
     os.utime(seen / "sub/large", ns=(1, 1 << 60))
@@ -44,14 +59,23 @@ def test_both_sides_give_the_same_answers(tmp_path):
     paths = [*map(bytes, seen.rglob("*")), bytes(seen), b"/etc", b"/proc/sys/kernel/random/boot_id"]
     paths += [
         b"/dev/null",
+        b"/dev/zero",
         b"/nothing",
         b"/etc/passwd/x",
     ]
     asked = [(question, path) for question in fact.QUESTIONS for path in paths if question not in NOT_OF_PATHS]
     asked += [(b"variable", b"PATH"), (b"variable", b"NOTHING"), (b"inherited", b"0"), (b"inherited", b"999")]
-    words = [word for pair in asked for word in pair]
-    said = subprocess.run([program, *words], capture_output=True, check=True).stdout.split(b"\0")
-    assert dict(zip(asked, said[:-1], strict=True)) == {(q, path): fact.answer(q, path) for q, path in asked}
+    found = dict(zip(asked, answers(asked), strict=True))
+    assert found == {(q, path): fact.answer(q, path) for q, path in asked}
+    for question in (b"content", b"document"):
+        assert found[question, b"/dev/zero"] == found[question, bytes(seen / "sub/fifo")] == b"!%d" % errno.EINVAL
+
+
+def test_neither_side_reads_a_file_without_end(tmp_path, answers):
+    """proc_pid_pagemap(5) is a regular file of size 0 that gives 8 bytes for each page of the address space."""
+    asked = [(b"document", b"/proc/self/pagemap"), (b"content", b"/proc/self/pagemap")]
+    assert answers(asked) == [fact.answer(*pair) for pair in asked] == [fact.TOO_LARGE] * 2
+    assert fact.MAX_BYTES == atomic_file.MAX_BYTES
 
 
 @pytest.fixture

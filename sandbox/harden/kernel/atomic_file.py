@@ -173,6 +173,8 @@ def _read(path: Path, *, follow: bool) -> tuple[bytes, os.stat_result]:
         os.close(descriptor)
         raise DocumentError(str(path), "is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if status.st_size > MAX_BYTES:
-            raise DocumentError(str(path), f"is larger than {MAX_BYTES} bytes, the most that is read")
-        return file.read(MAX_BYTES + 1), status
+        # A file of /proc says that it has none.
+        data = b"" if status.st_size > MAX_BYTES else file.read(MAX_BYTES + 1)
+    if max(status.st_size, len(data)) > MAX_BYTES:
+        raise DocumentError(str(path), f"is larger than {MAX_BYTES} bytes, the most that is read")
+    return data, status

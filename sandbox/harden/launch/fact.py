@@ -5,13 +5,20 @@ _native/start/fact.c asks the same ones before a start from a kept plan, and has
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["QUESTIONS", "answer", "holds"]
+__all__ = ["MAX_BYTES", "QUESTIONS", "TOO_LARGE", "answer", "holds"]
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Of one file, as harden.kernel.atomic_file reads: what a path leads to may be endless."""
+TOO_LARGE = b"!%d" % errno.EFBIG
+"""The answer for a file of more bytes: it says nothing of what is in the file."""
 
 
 def _identity(status: os.stat_result) -> bytes:
@@ -33,12 +40,22 @@ def _version(path: bytes) -> bytes:
     return _identity(status) + b" %d %d %d" % (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
+def _require_file(status: os.stat_result) -> None:
+    """Only these end: a device or FIFO may give bytes for ever, and opening one may do something."""
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file")
+
+
 def _content(path: bytes) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        parts = []
+        _require_file(os.fstat(descriptor))
+        parts, room = [], MAX_BYTES
         # Room for more costs more than most of these files.
         while part := os.read(descriptor, 8192):
+            room -= len(part)
+            if room < 0:
+                raise OSError(errno.EFBIG, "is too large")
             parts.append(part)
     finally:
         os.close(descriptor)
@@ -47,7 +64,9 @@ def _content(path: bytes) -> bytes:
 
 def _document(path: bytes) -> bytes:
     """A file that is trusted by its owner and mode, and its content."""
-    return _stat(path) + b" " + _content(path)
+    status = os.stat(path)
+    _require_file(status)
+    return _identity(status) + b" " + _content(path)
 
 
 def _entry_type(entry: os.DirEntry[bytes]) -> bytes:

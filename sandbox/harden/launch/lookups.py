@@ -113,6 +113,8 @@ class Lookups:
     def _note(self, question: bytes, path: bytes, found: bytes) -> None:
         if self.answers.setdefault((question, path), found) != found:
             self.unknown = self.unknown or f"{os.fsdecode(path)} changed"
+        if found == fact.TOO_LARGE:
+            self.unknown = self.unknown or f"{os.fsdecode(path)} is too large"
 
     def _recorded(self, name: str) -> Callable[..., Any]:
         real = self._real[name]
@@ -160,11 +162,12 @@ class Lookups:
             self.ask(b"lstat", path)
         elif flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             self.unknown = self.unknown or f"{os.fsdecode(path)} is written"
+        elif path.endswith(_TEXTS):
+            # First: /proc/self/cwd leads to such files too.
+            self.ask(b"document", path)
         elif path.startswith(_KERNEL):
             # A cgroup is asked for its processes only to know whether this one is the only one.
             self.ask(b"alone" if path.endswith(b"/cgroup.procs") else b"content", path)
-        elif path.endswith(_TEXTS):
-            self.ask(b"document", path)
         else:
             self.ask(b"version", path)
 

@@ -1,5 +1,6 @@
 #include "bytes.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,14 +37,17 @@ void bytes_number(struct bytes *bytes, const char *before, uint64_t number, unsi
 
 bool bytes_read(struct bytes *bytes, int fd)
 {
+	size_t before = bytes->length;
 	ssize_t got;
 
 	do {
 		need(bytes, 8192);
 		got = read(fd, bytes->at + bytes->length, 8192);
 		bytes->length += got > 0 ? (size_t)got : 0;
-	} while (got > 0);
+	} while (got > 0 && bytes->length - before <= MAX_BYTES);
 	bytes->at[bytes->length] = 0;
+	if (got > 0)
+		errno = EFBIG;
 	return got == 0;
 }
 

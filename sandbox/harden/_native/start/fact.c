@@ -62,14 +62,23 @@ static bool ask_version(const char *path, struct bytes *answer)
 	return true;
 }
 
+/* Only these end: a device or FIFO may give bytes for ever, and opening one may do something. */
+static bool require_file(const struct stat *status)
+{
+	if (!S_ISREG(status->st_mode))
+		errno = EINVAL;
+	return S_ISREG(status->st_mode);
+}
+
 static bool ask_content(const char *path, struct bytes *answer)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), number;
+	struct stat status;
 	bool whole;
 
 	if (fd < 0)
 		return false;
-	whole = bytes_read(answer, fd);
+	whole = fstat(fd, &status) == 0 && require_file(&status) && bytes_read(answer, fd);
 	number = errno;
 	close(fd);
 	errno = number;
@@ -78,8 +87,11 @@ static bool ask_content(const char *path, struct bytes *answer)
 
 static bool ask_document(const char *path, struct bytes *answer)
 {
-	if (!ask_stat(path, answer))
+	struct stat status;
+
+	if (stat(path, &status) < 0 || !require_file(&status))
 		return false;
+	add_identity(&status, answer);
 	bytes_add(answer, " ", 1);
 	return ask_content(path, answer);
 }
