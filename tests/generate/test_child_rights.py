@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 
+from harden.errors import DocumentError
 from harden.generate.child_rights import rights_by_program
 from harden.model.origin import Origin
 from harden.model.profile import Profile, Rights
@@ -51,6 +53,12 @@ def test_a_child_has_what_it_did():
     assert rights.argument_values("socket") == ((1, 1, 0),)
     assert [rule.render() for rule in rights.all_network()] == ["connect unix @x"]
     assert rights.syscalls[Origin.BASELINE] == profile.rights.syscalls[Origin.BASELINE]
+
+
+def test_a_recording_that_no_recorder_wrote_is_refused():
+    wrong = msgspec.structs.replace(two_programs(), arguments=(arguments("socket", ()),))
+    with pytest.raises(DocumentError, match="socket has 3 arguments that are recorded, not 0"):
+        rights_by_program(profile_of(two_programs()), Recording.of([wrong]))
 
 
 def test_the_program_itself_has_what_it_did_and_not_what_its_child_did():

@@ -7,7 +7,7 @@ import pytest
 
 from harden.errors import DocumentError
 from harden.model.recording import Run, SyscallSeen
-from tests.recordings import arguments, profile_of, run, syscall
+from tests.recordings import arguments, capability, profile_of, run, syscall
 
 
 def renamed(name: str) -> SyscallSeen:
@@ -23,6 +23,7 @@ def renamed(name: str) -> SyscallSeen:
         (run(syscalls=(syscall("socket"),), arguments=(arguments("socket", (1,)),)), "3 arguments .* not 1"),
         (run(syscalls=(syscall("socket"),), arguments=(arguments("socket", (1, 1, 1 << 64)),)), "protocol keeps"),
         (run(syscalls=(syscall("ioctl"),), arguments=(arguments("ioctl", (-1,)),)), "bits outside"),
+        (run(capabilities=(capability("CAP_41"),)), "needs CAP_41, which no profile of this version"),
     ],
 )
 def test_what_does_not_exist_is_refused(wrong: Run, why: str) -> None:
@@ -34,3 +35,7 @@ def test_what_does_not_exist_is_refused(wrong: Run, why: str) -> None:
 def test_unknown_numbers_are_calls() -> None:
     """A kernel newer than this version's table."""
     assert "syscall_900" in profile_of(run(syscalls=(syscall("syscall_900"),))).rights.all_syscalls()
+
+
+def test_a_newer_capability_that_was_refused_is_no_need() -> None:
+    assert not profile_of(run(capabilities=(capability("CAP_41", granted=False),))).rights.all_capabilities()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from harden.generate.recorded_call import check_calls
 from harden.model.file_operation import CAN_HAVE_WORKED
 from harden.model.need import capability_needs, file_needs, network_needs
 from harden.model.network_rule import NetworkRule
@@ -28,8 +29,9 @@ def rights_by_program(profile: Profile, recording: Recording) -> ProgramRights:
     """The parts of the workload's own program and of each that it starts by a name that the profile has.
 
     What a child does between fork(2) and execve(2) is still its parent's. Where nobody was seen to start a program by
-    that name, its part is the own program's.
+    that name, its part is the own program's. Raises DocumentError as `generate_profile` does.
     """
+    check_calls(recording.runs)
     seen = {executable.path for run in recording.runs for executable in run.executables}
     own = {profile.workload.program} | {path for run in recording.runs for path in _own_program(run)}
     executed = {

@@ -1,4 +1,4 @@
-"""The calls of a recording, which anybody may have written: names that exist, arguments that a rule can hold."""
+"""What a recording's runs did, which anybody may have written: names that exist, arguments that a rule can hold."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from harden.errors import DocumentError
 from harden.model.arch import Arch
+from harden.model.capability import Capability
+from harden.model.need import capability_needs
 from harden.model.recording import Run
 from harden.model.syscall import number_of
 from harden.model.syscall_argument import RECORDED_ROWS
@@ -14,8 +16,11 @@ __all__ = ["check_calls"]
 
 
 def check_calls(runs: Iterable[Run]) -> None:
-    """DocumentError for a call that its architecture does not have, or arguments that are not those of its row."""
+    """DocumentError for a call that its architecture does not have, arguments that are not those of its row, or a
+    capability that was used and has no name here.
+    """
     for run in runs:
+        _check_capabilities(run)
         for call in run.syscalls:
             _check_name(run, call.arch, call.name)
         for seen in run.arguments:
@@ -30,6 +35,16 @@ def _refused(run: Run, problem: str) -> DocumentError:
 def _check_name(run: Run, arch: Arch, name: str) -> None:
     if number_of(arch, name) is None:
         raise _refused(run, f"{arch} has no system call {name!r}")
+
+
+def _check_capabilities(run: Run) -> None:
+    newer = sorted(capability_needs(run) - set(Capability.__members__))
+    if newer:
+        raise DocumentError(
+            f"run {run.id}",
+            f"needs {newer[0]}, which no profile of this version can grant",
+            hint="generate the profile with a newer harden",
+        )
 
 
 def _check_values(run: Run, name: str, values: tuple[int, ...] | None) -> None:

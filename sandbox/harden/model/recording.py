@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -16,13 +17,16 @@ import msgspec
 from harden.errors import DocumentError
 from harden.model.action import RingOperationSeen, SignalSeen
 from harden.model.arch import Arch
+from harden.model.capability import Capability
 from harden.model.file_operation import OK, FileOperation, Resolution
 from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
 from harden.model.lookup import LookupSeen
 from harden.model.mount import MountSeen
 from harden.model.outcome import Change
+from harden.model.path_text import from_text
 from harden.model.phase import INIT_ONLY, Phase
 from harden.model.seen import Seen, without_evidence
+from harden.model.socket import SocketOperation, SocketSeen
 from harden.model.stack import NO_STACK, Stacks
 from harden.model.workload import Workload
 
@@ -57,6 +61,8 @@ _SEEN: Final = (
     "ring_operations",
 )
 """Fields of a run that hold what was seen."""
+_NEWER_CAPABILITY: Final = re.compile(r"CAP_(4[1-9]|5[0-9]|6[0-3])")
+"""The kernel has room for 64."""
 
 
 class SyscallSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -104,7 +110,7 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A capability check by cap_capable, with its verdict and the system call it happened in."""
 
     capability: str
-    """CAP_* name."""
+    """CAP_* name, or CAP_ and the number of one that is newer than this version."""
     namespace: CapabilityNamespace
     granted: bool
     probing: bool = False
@@ -116,6 +122,10 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     stack: int = NO_STACK
     first_us: int | None = None
     process: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.capability not in Capability.__members__ and not _NEWER_CAPABILITY.fullmatch(self.capability):
+            raise ValueError(f"unknown capability {self.capability!r}")
 
 
 class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
@@ -136,37 +146,8 @@ class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, orde
     first_us: int | None = None
     process: int | None = None
 
-
-class SocketOperation(enum.StrEnum):
-    """What was done with a socket."""
-
-    CREATE = "create"
-    BIND = "bind"
-    LISTEN = "listen"
-    CONNECT = "connect"
-    SEND = "send"
-    """sendto or sendmsg with an address."""
-
-
-class SocketSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):
-    """A socket operation. Families, types and protocols by their kernel names (AF_INET, SOCK_STREAM) or numbers."""
-
-    operation: SocketOperation
-    family: str
-    type: str = ""
-    protocol: int = 0
-    address: str = ""
-    """`127.0.0.1`, `::1`; for AF_UNIX path text, or `@` and the abstract name; empty for an unnamed one."""
-    port: int | None = None
-    result: str = OK
-    """As of FileSeen."""
-    syscall: str = ""
-    """Name of the call; empty in recordings of earlier versions."""
-    count: int
-    phases: tuple[Phase, ...] = INIT_ONLY
-    stack: int = NO_STACK
-    first_us: int | None = None
-    process: int | None = None
+    def __post_init__(self) -> None:
+        from_text(self.path)
 
 
 class ExecutableSeen(
@@ -181,6 +162,10 @@ class ExecutableSeen(
     """For a script, the program named after `#!`; for a dynamic ELF file, its loader."""
     libraries: tuple[str, ...] = ()
     argv0: str = ""
+
+    def __post_init__(self) -> None:
+        for text in (self.path, self.interpreter, *self.libraries):
+            from_text(text)
 
 
 class Unseen(enum.StrEnum):
