@@ -60,7 +60,7 @@ def test_what_is_no_recording_leaves_the_target_alone(tmp_path: Path) -> None:
     assert first.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["app.profile.toml", "app.local.toml", "app"])
+@pytest.mark.parametrize("name", ["app.profile.toml", "app.local.toml", "app.verified.json", "app"])
 def test_a_recording_is_not_written_over_something_else(tmp_path: Path, name: str) -> None:
     paths = write(tmp_path, recordings.small_recording())
     with pytest.raises(UsageError, match="ends in"):

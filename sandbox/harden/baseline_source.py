@@ -155,7 +155,7 @@ class _Folder:
 
     def demand_place(self, profiles: Mapping[Path, Profile]) -> None:
         for path in profiles:
-            self._path(path)
+            _demand_another(self._path(path), path)
 
     def update(self, path: Path, profile: Profile) -> Path | None:
         target = self._path(path)
@@ -181,6 +181,8 @@ class _File:
         return path.absolute() == self._path.absolute()
 
     def demand_place(self, profiles: Mapping[Path, Profile]) -> None:
+        for path in profiles:
+            _demand_another(self._path, path)
         found = _read_baseline(self._path)
         names = {profile.name for profile in profiles.values()}
         if len(profiles) > 1 or (found is not None and names - {found.name}):
@@ -192,6 +194,11 @@ class _File:
 
     def update(self, path: Path, profile: Profile) -> Path | None:
         return _write_baseline(self._path, profile)
+
+
+def _demand_another(baseline: Path, path: Path) -> None:
+    if baseline.exists() and baseline.samefile(path):
+        raise UnusableInput(f"--update-baseline: {path} is its own baseline", hint="name another file, or a folder")
 
 
 def _read_baseline(path: Path) -> Profile | None:

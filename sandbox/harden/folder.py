@@ -91,6 +91,11 @@ class ProfileFiles(msgspec.Struct, frozen=True):
         """NAME.verified.json."""
         return self.folder / f"{self.name}{VERIFIED_SUFFIX}"
 
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Each of them, whether or not it is there."""
+        return self.profile, self.local, self.recording, self.verified
+
     def load_profile(self, *, trust: bool = False) -> Profile:
         """The generated profile alone; DocumentError when it is not one or not to be trusted."""
         data = atomic_file.read_trusted(self.profile, trust=trust)

@@ -18,7 +18,7 @@ from harden.check.policy_chain import PolicyChain
 from harden.check.profile_subject import profile_subject
 from harden.check.subject import Subject
 from harden.errors import DocumentError, HardenError, UnusableInput
-from harden.folder import PROFILE_SUFFIX
+from harden.folder import PROFILE_SUFFIX, ProfileFiles
 from harden.input_file import placed, read_input
 from harden.model.diff import added_rights
 from harden.model.path_text import to_text
@@ -41,6 +41,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     baseline: BaselineSource | None = None
     """Where `update_baselines` writes; None when that was not asked for."""
     profiles: Mapping[Path, Profile] = {}
+    inputs: tuple[Path, ...] = ()
+    """Every file that was named or belongs to one, whether or not it is there."""
 
 
 def judge(
@@ -82,6 +84,11 @@ def judge(
         grown=_grown(inputs, report),
         baseline=source if update else None,
         profiles=profiles,
+        inputs=(
+            *_all_of(files),
+            *(Path(each.source.file) for each in chain.files),
+            *map(Path, filter(None, [baseline])),
+        ),
     )
 
 
@@ -156,6 +163,13 @@ def _distinct(names: Iterable[Path]) -> tuple[Path, ...]:
     here = Path().absolute()
     found = {Path(os.path.normpath(name)) for name in names}
     return tuple(sorted({path.relative_to(here) if path.is_relative_to(here) else path for path in found}))
+
+
+def _all_of(files: Iterable[Path]) -> Iterator[Path]:
+    for path in files:
+        yield path
+        if path.name.endswith(PROFILE_SUFFIX):
+            yield from ProfileFiles(path.parent, path.name.removesuffix(PROFILE_SUFFIX)).all
 
 
 def _below(top: Path, source: BaselineSource | None) -> tuple[Path, ...]:

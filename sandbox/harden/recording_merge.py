@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from harden.errors import UsageError
-from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, load_recording
+from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, VERIFIED_SUFFIX, load_recording
 from harden.kernel import atomic_file
 from harden.model.document import encode_json
 from harden.model.recording import RECORDING_FORMAT, Recording, Run, with_evidence
@@ -36,7 +36,7 @@ def merge_files(paths: Iterable[Path], target: Path) -> Merged:
     Raises UsageError when `target` holds a run that none of them has, or is no recording's name; KernelError and
     DocumentError for a file that is none. `target` is then as it was.
     """
-    if target.name.endswith((PROFILE_SUFFIX, LOCAL_SUFFIX)) or target.suffix != ".json":
+    if target.name.endswith((PROFILE_SUFFIX, LOCAL_SUFFIX, VERIFIED_SUFFIX)) or target.suffix != ".json":
         raise UsageError(f"{target}: a recording's name ends in .json", hint="-o NAME.recording.json")
     with tempfile.TemporaryFile(dir=target.absolute().parent) as spool:
         places: dict[str, tuple[int, int]] = {}

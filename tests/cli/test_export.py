@@ -148,3 +148,39 @@ def test_help_lists_every_format(capfd):
     assert export("--help") == 0
     listed = capfd.readouterr().out
     assert all(f"\n  {name} " in listed.replace("    ", "  ") for name in FORMATS)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("app.profile.toml", "./app.profile.toml", "other.profile.toml", "app.local.toml", "app.recording.json"),
+        *("app.verified.json", "use.scenario.toml", "hard", "soft", ".", "..", "/", ""),
+    ],
+)
+def test_nothing_that_harden_reads_is_replaced(folder, capfd, target):
+    (folder / "app.local.toml").write_text('format = "harden-local/1"\n')
+    os.link("app.local.toml", "hard")
+    (folder / "soft").symlink_to("app.profile.toml")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert export("app.profile.toml", "--format", "seccomp", "-o", target) == 125
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    problem, hint = capfd.readouterr().err.splitlines()
+    assert problem.startswith("harden: -o ")
+    assert hint == "hint: name another file with -o"
+
+
+def test_another_name_is_written(folder):
+    (folder / "app.seccomp.json").write_text("old")
+    assert export("app.profile.toml", "--format", "seccomp", "-o", "app.seccomp.json") == 0
+    assert (folder / "app.seccomp.json").read_bytes() == FORMATS["seccomp"].render(small_profile()).content
+
+
+def test_all_leaves_what_it_reads_and_needs_a_folder(folder, capfd):
+    assert export("app.profile.toml", "--all", "") == 125
+    assert "--all '': is not the name of a folder" in capfd.readouterr().err
+    Path("app.landlock.toml").write_text('format = "harden-local/1"\n')
+    os.link("app.landlock.toml", "app.local.toml")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert export("app.profile.toml", "--all", ".") == 125
+    assert "app.landlock.toml: is app.local.toml, which was read" in capfd.readouterr().err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before

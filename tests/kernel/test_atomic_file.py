@@ -137,3 +137,27 @@ def test_links_and_exchangeable_folders_are_not_trusted(tmp_path: Path) -> None:
 def test_a_file_that_does_not_say_how_large_it_is_is_refused_too() -> None:
     with pytest.raises(DocumentError, match="is larger than 268435456 bytes"):
         atomic_file.read(Path("/proc/self/pagemap"))
+
+
+def test_what_a_descriptor_is_open_on_is_written_into(tmp_path: Path) -> None:
+    """As /dev/stdout is: a link to /proc/self/fd/1, which a shell opened with > or >>."""
+    file, link = tmp_path / "file", tmp_path / "stdout"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT)
+    try:
+        (tmp_path / "descriptors").symlink_to("/proc/self/fd")
+        link.symlink_to(f"descriptors/{descriptor}")
+        atomic_file.deliver(link, b"one")
+        atomic_file.deliver(Path(f"/proc/self/fd/{descriptor}"), b"two")
+    finally:
+        os.close(descriptor)
+    assert file.read_bytes() == b"onetwo"
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["descriptors", "file", "stdout"]
+
+
+def test_another_link_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"untouched")
+    (tmp_path / "link").symlink_to("file")
+    atomic_file.deliver(tmp_path / "link", b"data")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"untouched"

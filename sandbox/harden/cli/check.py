@@ -64,6 +64,7 @@ def command(
     from harden.gate import judge, update_baselines
     from harden.kernel import atomic_file
     from harden.model.severity import Severity
+    from harden.output_target import check_target
 
     judgement = judge(
         names,
@@ -80,6 +81,7 @@ def command(
         output.bytes_out(text)
     else:
         try:
+            check_target(target, judgement.inputs)
             atomic_file.deliver(target, text)
         except HardenError as problem:
             raise UnusableInput(problem.message, hint=problem.hint) from None

@@ -11,6 +11,7 @@ import click
 from harden.cli import output
 from harden.errors import HardenError, Inexpressible, UsageError
 from harden.kernel import atomic_file
+from harden.output_target import check_target
 
 if TYPE_CHECKING:
     from harden.folder import ProfileFiles
@@ -27,7 +28,7 @@ __all__ = ["command"]
 @click.command("export")
 @click.argument("profile", type=click.Path(path_type=Path))
 @click.option("--format", "name", metavar="FORMAT", help="One of the formats below.")
-@click.option("--all", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Every format, into DIR.")
+@click.option("--all", "folder", type=click.Path(), metavar="DIR", help="Every format, into DIR.")
 @click.option(
     "-o", "--output", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write here.  [default: stdout]"
 )
@@ -57,7 +58,7 @@ __all__ = ["command"]
 )
 @click.option("--trust", is_flag=True, help="Read a profile that somebody else owns or can write to.")
 def command(
-    profile: Path, name: str | None, folder: Path | None, target: Path | None, trust: bool, **asked: Any
+    profile: Path, name: str | None, folder: str | None, target: Path | None, trust: bool, **asked: Any
 ) -> None:
     """Write a profile for other tools to enforce. What a format cannot express is said on stderr.
 
@@ -89,6 +90,8 @@ def command(
 
     if (name is None) == (folder is None):
         raise UsageError("give one of --format and --all", hint=f"the formats are {', '.join(FORMATS)}")
+    if folder == "":
+        raise UsageError("--all '': is not the name of a folder", hint="--all . writes into the current one")
     if name is not None and name not in FORMATS:
         raise UsageError(f"unknown format {name!r}", hint=f"one of {', '.join(FORMATS)}")
     wanted = [FORMATS[name]] if name is not None else list(FORMATS.values())
@@ -98,8 +101,10 @@ def command(
     if folder is not None:
         if target:
             raise UsageError("--all names the files itself: leave out --output")
-        _write_all(folder, loaded, wanted, options)
+        _write_all(Path(folder), loaded, wanted, options, files)
         return
+    if target:
+        check_target(target, files.all)
     rendered = wanted[0].render(loaded, options)
     _warn(wanted[0], rendered.warnings)
     if target:
@@ -179,7 +184,7 @@ def _warn(format: Format, warnings: tuple[str, ...]) -> None:
         output.note(f"{format.name}: {warning}")
 
 
-def _write_all(folder: Path, profile: Profile, wanted: list[Format], options: Options) -> None:
+def _write_all(folder: Path, profile: Profile, wanted: list[Format], options: Options, read: ProfileFiles) -> None:
     """Nothing is written before everything is rendered; each file is replaced whole."""
     from harden.render.plain_name import file_name
 
@@ -192,7 +197,9 @@ def _write_all(folder: Path, profile: Profile, wanted: list[Format], options: Op
             refused.append(Inexpressible(f"{each.name}: not written: {error.message}", hint=error.hint))
             continue
         _warn(each, rendered.warnings)
-        files[folder / file_name(profile, each.suffix)] = rendered.content
+        path = folder / file_name(profile, each.suffix)
+        check_target(path, read.all)
+        files[path] = rendered.content
     atomic_file.make_folder(folder)
     for path, content in files.items():
         atomic_file.replace(path, content)

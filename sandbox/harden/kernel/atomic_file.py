@@ -17,6 +17,8 @@ __all__ = ["MAX_BYTES", "deliver", "make_folder", "read", "read_trusted", "repla
 MAX_BYTES: Final = 256 * 1024 * 1024
 """A document larger than this is refused before it is read."""
 
+_MOST_LINKS: Final = 40
+"""As the kernel follows (path_resolution(7))."""
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -74,16 +76,19 @@ def _unlink(path: Path, folder: int | None) -> None:
 
 
 def deliver(path: Path, data: bytes) -> None:
-    """Put `data` where a person said: into a FIFO or device, such as /dev/stdout, as it is, anywhere else by `replace`.
+    """Put `data` where a person said: into a FIFO, a device or what a descriptor is open on, such as /dev/stdout, as it
+    is; anywhere else by `replace`.
 
     Raises KernelError with the call that failed.
     """
-    if not _takes_bytes(path):
+    if not _takes_bytes(path) and not _is_descriptor(path):
         replace(path, data)
         return
-    call = f"open({str(path)!r}, O_WRONLY)"
+    call = f"open({str(path)!r}, O_WRONLY|O_APPEND)"
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC), "wb", buffering=0) as file:
+        # O_APPEND: a shell may have opened the file with >>.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
+        with open(os.open(path, flags), "wb", buffering=0) as file:
             call = f"write({str(path)!r})"
             rest = memoryview(data)
             while rest:
@@ -134,6 +139,19 @@ def _takes_bytes(path: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Whether it is a link of /proc/PID/fd, or leads to one: renaming over /dev/stdout takes it from the whole host."""
+    link = str(path)
+    for _ in range(_MOST_LINKS):
+        if not os.path.islink(link):
+            return False
+        folder = os.path.realpath(os.path.dirname(link))
+        if folder.startswith("/proc/"):
+            return True
+        link = os.path.join(folder, os.readlink(link))
+    return False
 
 
 def _mode_to_keep(path: Path, *, private: bool, folder: int | None) -> int | None:
