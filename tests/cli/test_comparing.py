@@ -133,6 +133,19 @@ def test_explain_without_a_recording_says_so(harden):
     assert "there is no small.recording.json" in done.err
 
 
+@pytest.mark.parametrize(
+    "typed", ["/srv/bad\udcff\n/\\/inner", r"/srv/bad\xff\x0a/\x5c/inner", "/srv/bad\\xff\n/\\/inner"]
+)
+def test_explain_finds_a_path_as_it_is_and_as_the_profile_writes_it(harden, typed):
+    """A shell gives the bytes (sys.argv has a surrogate for what is not UTF-8); `show` and the profile have escapes."""
+    run = recordings.run(files=(recordings.file(r"/srv/bad\xff\x0a/\x5c/inner", "read"),))
+    Path("odd.profile.toml").write_bytes(render_profile(recordings.profile_of(run, name="odd")))
+    Path("odd.recording.json").write_bytes(encode_json(Recording.of([run])))
+    done = harden("explain", "odd.profile.toml", typed)
+    assert (done.status, r"/srv/bad\xff\x0a/\x5c/inner" in done.out) == (0, True), done.err
+    assert r"no rule '/srv/\xfe" in harden("explain", "odd.profile.toml", "/srv/\udcfe").err.replace("\\\\", "\\")
+
+
 def test_explain_an_unknown_rule(harden):
     done = harden("explain", "small.profile.toml", "opennat")
     assert (done.status, done.out) == (125, "")

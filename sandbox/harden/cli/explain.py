@@ -40,11 +40,12 @@ def command(profile: Path, rule: tuple[str, ...], as_json: bool, trust: bool) ->
     """
     from harden.enforce import load, locate
     from harden.generate.explanation import explain
+    from harden.model.path_text import typed_text
     from harden.profile_source import shipped_baseline
 
     files = locate(profile)
     recording = files.load_recording()
-    found = explain(" ".join(rule), load(files, trust=trust), recording, baseline=shipped_baseline())
+    found = explain(typed_text(" ".join(rule)), load(files, trust=trust), recording, baseline=shipped_baseline())
     if as_json:
         output.json_out(found)
         return

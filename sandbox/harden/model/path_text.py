@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MASK", "UNNAMED_FILE", "check_absolute", "from_text", "is_utf8", "to_text"]
+__all__ = ["MASK", "UNNAMED_FILE", "check_absolute", "from_text", "is_utf8", "to_text", "typed_text"]
 
 MASK: Final = "[masked]"
 """What stands in text where a secret was: a path with it is not known any more."""
@@ -57,6 +57,16 @@ def from_text(text: str) -> bytes:
         out.append(int(match[1], 16))
         position = match.end()
     return bytes(out + _plain(text[position:]))
+
+
+def typed_text(words: str) -> str:
+    """The path text of what somebody typed: a path as it is (sys.argv), as path text has it, or a mixture of both.
+
+    Of the two, a `\\xHH` that can be read as either is an escape.
+    """
+    escapes = _ESCAPE.findall(words)
+    plain = [to_text(part.encode("utf-8", "surrogateescape")) for part in _ESCAPE.split(words)[::2]]
+    return "".join(part + f"\\x{byte}" for part, byte in zip(plain, escapes, strict=False)) + plain[-1]
 
 
 def check_absolute(name: str, text: str) -> None:
