@@ -19,7 +19,10 @@ __all__ = [
     "ProgramNotFound",
     "UnusableInput",
     "UsageError",
+    "unforeseen",
 ]
+
+_DEBUG = "HARDEN_DEBUG=1 shows which call that was"
 
 
 class HardenError(Exception):
@@ -90,3 +93,11 @@ class UnusableInput(HardenError):
     """A gate could not judge what it was given (status 2: neither clean nor a finding)."""
 
     exit_status = 2
+
+
+def unforeseen(problem: OSError) -> HardenError:
+    """A failed call that nobody named: an OSError tells which file it is about, and not which call."""
+    if not problem.errno:
+        return HardenError(str(problem), hint=_DEBUG)
+    files = [os.fsdecode(each) for each in (problem.filename, problem.filename2) if isinstance(each, str | bytes)]
+    return KernelError(", ".join(map(repr, files)) or "a system call", problem.errno, hint=_DEBUG)

@@ -34,6 +34,8 @@ RECORDING_SUFFIX: Final = ".recording.json"
 PROFILE_SUFFIX: Final = ".profile.toml"
 LOCAL_SUFFIX: Final = ".local.toml"
 VERIFIED_SUFFIX: Final = ".verified.json"
+_LONGEST_NAME: Final = 200
+"""Bytes: with a suffix, and what a temporary name has beside it, no longer than NAME_MAX of limits.h."""
 
 
 class ProfileFiles(msgspec.Struct, frozen=True):
@@ -47,6 +49,11 @@ class ProfileFiles(msgspec.Struct, frozen=True):
         """The files of `name` in `folder`; UsageError for a name that is no plain file name."""
         if not name or name.startswith(".") or any(char == "/" or not char.isprintable() for char in name):
             raise UsageError(f"profile name {name!r} is no plain file name", hint="give one with --name")
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise UsageError(
+                f"profile name {name[:20]!r}… has more than {_LONGEST_NAME} bytes",
+                hint="give a shorter one with --name",
+            )
         return cls(folder, name)
 
     @classmethod

@@ -17,7 +17,7 @@ from harden.check.location import ProfileLocator
 from harden.check.policy_chain import PolicyChain
 from harden.check.profile_subject import profile_subject
 from harden.check.subject import Subject
-from harden.errors import DocumentError, HardenError, UnusableInput
+from harden.errors import DocumentError, HardenError, UnusableInput, unforeseen
 from harden.folder import PROFILE_SUFFIX, ProfileFiles
 from harden.input_file import placed, read_input
 from harden.model.diff import added_rights
@@ -78,7 +78,7 @@ def judge(
     except HardenError as error:
         raise UnusableInput(error.message, hint=error.hint) from None
     except OSError as error:
-        raise UnusableInput(str(error)) from None
+        raise UnusableInput(unforeseen(error).message) from None
     return Judgement(
         report=report,
         grown=_grown(inputs, report),
@@ -101,7 +101,7 @@ def update_baselines(judgement: Judgement) -> tuple[Path, ...]:
     except HardenError as error:
         raise UnusableInput(error.message, hint=error.hint) from None
     except OSError as error:
-        raise UnusableInput(str(error)) from None
+        raise UnusableInput(unforeseen(error).message) from None
     return tuple(path for path in written if path is not None)
 
 

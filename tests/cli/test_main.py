@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 
+PROFILE = ROOT / "profiles/shipped/redis/redis.profile.toml"
 HARDEN = str(ROOT / ".venv/bin/harden")
 
 
@@ -97,14 +99,55 @@ def test_the_status_is_right_where_nothing_can_be_said(command: str, status: int
     assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
 
 
-@pytest.mark.parametrize(("command", "status"), [("--help", 125), ("check --help", 2), ("doctor --help", 125)])
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        *(("--help", 125), ("check --help", 2), ("doctor --help", 125)),
+        *(("show app.profile.toml", 125), ("show app.profile.toml --json", 125), ("check app.profile.toml", 2)),
+        *(("diff app.profile.toml app.profile.toml", 2), ("export --format capabilities app.profile.toml", 125)),
+    ],
+)
 def test_a_result_that_cannot_be_written_is_no_success(command: str, status: int, tmp_path: Path) -> None:
+    shutil.copy(PROFILE, tmp_path / "app.profile.toml")
     line = f"{HARDEN} {command} >/dev/full"
     done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == status
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("harden: ")
-    assert line.endswith("No space left on device")
+    problem, hint = (each for each in done.stderr.splitlines() if "cannot express" not in each)
+    assert problem == "harden: write(stdout): ENOSPC (No space left on device)"
+    assert hint == "hint: the result is not whole: make room, or write elsewhere"
+
+
+@pytest.mark.parametrize("command", ["trace --name NAME -- true", "run -p NAME.profile.toml"])
+def test_a_name_that_leaves_no_room_for_a_suffix_is_refused(command: str, tmp_path: Path) -> None:
+    done = harden(*command.replace("NAME", "ä" * 101).split(), cwd=tmp_path)
+    assert done.returncode == 125
+    problem, hint = done.stderr.splitlines()
+    assert problem == f"harden: profile name '{'ä' * 20}'… has more than 200 bytes"
+    assert hint == "hint: give a shorter one with --name"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_that_fails_unforeseen_names_its_file_and_errno(tmp_path: Path) -> None:
+    done = harden("explain", f"{'d' * 300}/app.profile.toml", "read", cwd=tmp_path)
+    assert done.returncode == 125
+    problem, hint = done.stderr.splitlines()
+    assert problem == f"harden: '{'d' * 300}/app.recording.json': ENAMETOOLONG (File name too long)"
+    assert hint == "hint: HARDEN_DEBUG=1 shows which call that was"
+
+
+def test_want_of_memory_is_no_bug(tmp_path: Path) -> None:
+    """With the least of these the interpreter does not come as far as harden."""
+    shutil.copy(PROFILE, tmp_path / "app.profile.toml")
+    told = set()
+    for kib in (*range(16_000, 20_000, 500), *range(20_000, 50_000, 5_000)):
+        line = f"ulimit -v {kib}; exec {HARDEN} run --plan -p app.profile.toml"
+        done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert "a bug in harden" not in done.stderr
+        if done.stderr.startswith("harden: "):
+            assert done.returncode == 125
+            told.add(tuple(each.split(":")[1] for each in done.stderr.splitlines()))
+    assert told >= {(" memory is short", " raise what limits it (`ulimit -v`, a cgroup's memory.max), or free some")}
 
 
 @pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")

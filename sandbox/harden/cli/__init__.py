@@ -13,7 +13,7 @@ import click
 
 from harden import __version__
 from harden.cli import output
-from harden.errors import HardenError, UnusableInput, UsageError
+from harden.errors import HardenError, KernelError, UnusableInput, UsageError, unforeseen
 from harden.interrupt import Raised
 from harden.launch.process import fill_standard_streams
 
@@ -41,6 +41,8 @@ COMMANDS: Final[Mapping[str, str]] = {
 
 
 _BROKEN_PIPE: Final = 141
+_NO_MAPPING: Final = "failed to map segment"
+"""What ld.so says where a library finds no room."""
 
 
 class _Commands(click.Group):
@@ -79,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if isinstance(problem, BrokenPipeError):
         status = _BROKEN_PIPE
     elif problem is not None:
-        error = HardenError(f"cannot write the result: {problem.strerror}")
+        error = _result_lost(problem)
         output.error(error)
         status = _of_command(argv, error)
     sys.exit(status)
@@ -129,11 +131,31 @@ def _run(argv: Sequence[str] | None) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _result_lost(problem: OSError) -> KernelError:
+    return KernelError(
+        "write(stdout)", problem.errno or 0, hint="the result is not whole: make room, or write elsewhere"
+    )
+
+
 def _bug(problem: Exception) -> HardenError:
     """What nobody foresaw must neither look like the program's own status nor fill the screen."""
     if isinstance(problem, OSError):
-        return HardenError(str(problem))
+        is_result = isinstance(problem, output.ResultLost) or _is_of_click(problem)
+        return _result_lost(problem) if is_result else unforeseen(problem)
+    if isinstance(problem, MemoryError) or (isinstance(problem, ImportError) and _NO_MAPPING in str(problem)):
+        return HardenError(
+            f"memory is short: {problem}" if str(problem) else "memory is short",
+            hint="raise what limits it (`ulimit -v`, a cgroup's memory.max), or free some",
+        )
     return HardenError(
         f"a bug in harden: {type(problem).__name__}: {problem}",
         hint="HARDEN_DEBUG=1 shows where; please report it with that output",
     )
+
+
+def _is_of_click(problem: OSError) -> bool:
+    """Whether click failed, which does nothing with files but print, such as --help."""
+    place = problem.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("click.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from harden.errors import HardenError, UnusableInput
+from harden.errors import HardenError, UnusableInput, unforeseen
 
 __all__ = ["Judging", "unusable"]
 
@@ -33,4 +33,4 @@ def unusable() -> Iterator[None]:
     except HardenError as problem:
         raise UnusableInput(problem.message, hint=problem.hint) from None
     except OSError as problem:
-        raise UnusableInput(str(problem)) from None
+        raise UnusableInput(unforeseen(problem).message) from None

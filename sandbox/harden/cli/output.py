@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from harden.errors import HardenError
 
 __all__ = [
+    "ResultLost",
     "bytes_out",
     "error",
     "json_out",
@@ -26,9 +28,24 @@ __all__ = [
 ]
 
 
+class ResultLost(OSError):
+    """stdout cannot take the result."""
+
+
+@contextmanager
+def _result() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ResultLost(error.errno, error.strerror) from None
+
+
 def line(text: str = "") -> None:
     """One line of result."""
-    print(printable(text))
+    with _result():
+        print(printable(text))
 
 
 def line_by_line(text: str) -> None:
@@ -59,14 +76,16 @@ def json_out(value: Any) -> None:
     """A value as indented JSON; msgspec structs included."""
     import msgspec
 
-    print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True))
+    with _result():
+        print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=True))
 
 
 def bytes_out(content: bytes) -> None:
     """Rendered output as it is."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    with _result():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
 
 def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
@@ -77,7 +96,8 @@ def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = ()) -> None:
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     for row in cells:
         padded = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
-        print("  ".join([*padded, row[-1]]).rstrip())
+        with _result():
+            print("  ".join([*padded, row[-1]]).rstrip())
 
 
 def open_streams() -> None:
