@@ -26,7 +26,7 @@ FEATURES: Final[dict[str, str]] = {
     "recursive read-only mounts": "what is read-only is so in all that is mounted below it",
     "own /proc and /sys": "new ones of the sandbox's namespaces; nothing can be bound over them",
     "masked and read-only kernel files": "no hazard of /proc or /sys can be opened for writing",
-    "host sockets and FIFOs": "those in folders that are shown are covered, unless named",
+    "host sockets and FIFOs": "those in folders that are shown are covered, unless named or in one that `--bind` shows",
     "set-id bits and devices": "none can be made in what is writable for real",
     "own cgroup namespace": "no file of a cgroup can be written",
     "own network namespace": "neither abstract sockets nor the loopback of the host are reached",

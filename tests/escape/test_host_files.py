@@ -209,6 +209,29 @@ def test_sockets_in_a_shown_folder_are_out_of_reach(work, field):
         server.close()
 
 
+@pytest.mark.proves("host sockets and FIFOs")
+@pytest.mark.parametrize("writable", [False, True])
+@pytest.mark.parametrize("place", ["own", "other"])
+def test_a_folder_that_is_bound_comes_with_its_sockets_and_fifos(work, place, writable):
+    """Also over itself, where the view alone covers them: README says so."""
+    shown = str(work) if place == "own" else "/mnt"
+    os.mkfifo(work / "fifo")
+    reader = os.open(work / "fifo", os.O_RDWR | os.O_NONBLOCK)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(work / "socket"))
+        server.listen()
+        code = f"{LISTENING}open({shown!r} + '/fifo', 'w').write('given')"
+        spec = spec_of("/usr/bin/python3", "-c", code, f"{shown}/socket", view=View.MINIMAL)
+        spec = replace(spec, visible=(os.fsencode(work),))
+        assert "reached" not in run(spec).text
+        with pytest.raises(BlockingIOError):
+            os.read(reader, 1)
+        bind = Bind(source=os.fsencode(work), target=os.fsencode(shown), writable=writable)
+        assert run_script(replace(spec, binds=(bind,))) == "reached\ntried\n"
+        assert os.read(reader, 5) == b"given"
+    os.close(reader)
+
+
 def test_an_abandoned_socket_can_be_replaced(work):
     """A server that was killed leaves its file: it must be able to remove it at its next start."""
     with socket.socket(socket.AF_UNIX) as server:

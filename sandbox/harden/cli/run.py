@@ -52,7 +52,11 @@ __all__ = ["command"]
     help="minimal: what the profile names. host: the host's files, copy on write.  [default: minimal]",
 )
 @click.option(
-    "--bind", "binds", multiple=True, metavar="SRC[:DST][:rw]", help="Show a host path too, read-only unless :rw."
+    "--bind",
+    "binds",
+    multiple=True,
+    metavar="SRC[:DST][:rw]",
+    help="Show a host path too, with its sockets; read-only unless :rw.",
 )
 @click.option("--cwd", type=click.Path(), help="Working folder inside.  [default: as traced]")
 @click.option("--user", metavar="UID[:GID]", help="Run as this user inside.  [default: as traced]")

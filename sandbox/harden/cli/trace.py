@@ -52,7 +52,11 @@ __all__ = ["command"]
     help="host: the host's files, copy on write. minimal: /usr and what --bind adds.",
 )
 @click.option(
-    "--bind", "binds", multiple=True, metavar="SRC[:DST][:rw]", help="Show a host path inside, read-only unless :rw."
+    "--bind",
+    "binds",
+    multiple=True,
+    metavar="SRC[:DST][:rw]",
+    help="Show a host path inside, with its sockets; read-only unless :rw.",
 )
 @click.option("--commit", type=click.Path(path_type=Path), help="Copy what the program changed into this folder.")
 @click.option("--cap-add", multiple=True, metavar="CAP", help="Hold this capability too (ALL for all).")
