@@ -39,8 +39,9 @@ ROWS: Final[dict[str, Row]] = {
     "files that are named (unlink, rename, stat, …)": Row("the name and its folder", "the name and its folder"),
     "results and errnos": Row(
         "yes",
-        "**no**: `unknown`; `absent` where nothing was there, `present` where a call that makes a name found it taken. "
-        "What is unknown is granted as asked, what was absent is not",
+        "**no**: `unknown`; `absent` where nothing was there, `present` where a call that makes a name found it taken, "
+        "or one that opens a file met a link that it does not follow. What is unknown is granted as asked, what was "
+        "absent is not",
     ),
     "capabilities": Row(
         "each check and its verdict", "**no**. The program holds none but those of `--cap-add`, and none is granted"

@@ -12,10 +12,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tests.e2e.jobs import DEADLINE_S, HARDEN, IN_PYTHON, environment
+from tests.files_by_links import prepare
 
 pytestmark = pytest.mark.requires("root", "landlock", "seccomp")
 
@@ -137,3 +139,35 @@ def paths_of(folder: Path) -> set[str]:
     (run,) = json.loads((folder / "app.recording.json").read_bytes())["runs"]
     assert run["gaps"] == []
     return {seen["path"] for seen in run["files"] if seen.get("result", "ok") in ("ok", "unknown")}
+
+
+@pytest.mark.requires("gcc")
+def test_what_links_of_proc_lead_to_is_granted(trace, place, victim):
+    """Under the profile the program opens by the same links what it opened when it was traced."""
+    program = shutil.copy(victim("magic_links", static=True), place / "program")
+    folder = prepare(folder_of(place, "files"))
+    folder.chmod(0o777)
+    for path in folder.rglob("*"):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    through(trace, place, program, folder)
+
+
+def test_a_file_that_is_a_standard_stream_is_granted_by_its_own_name(trace, place):
+    (place / "data").write_text("content\n")
+    with (place / "data").open() as data:
+        assert through(trace, place, "/bin/cat", "/dev/stdin", stdin=data) == "content\n"
+
+
+def through(trace: tuple[str, ...], folder: Path, *command: object, stdin: IO[str] | None = None) -> str:
+    """What `command` writes in `folder` under the profile that its trace made."""
+    written = []
+    for words in ([*trace, "--name", "app", "--", *map(str, command)], [*trace[:-2], "run"]):
+        if stdin:
+            stdin.seek(0)
+        done = subprocess.run(
+            words, cwd=folder, env=environment(), stdin=stdin, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        written.append(done.stdout)
+    assert written[0] == written[1]
+    return written[1]

@@ -16,7 +16,7 @@ from harden.trace.layout import CountKey, EventKind
 from harden.trace.notify_table import START_AT, TABLE_SIZE, encode_start, encode_table, read_table
 from harden.trace.run import build_run
 
-HEADER = "=QIIIIQQQQQ8Q"
+HEADER = "=QIIIIQQQQQQ8Q"
 FINISHED = 2
 
 
@@ -31,7 +31,7 @@ def table() -> Iterator[int]:
 
 def finish(fd: int, *, executables: int, events: bytes, killed: int = 0, features: int = 0, lost: int = 0) -> None:
     magic = struct.unpack("=Q", os.pread(fd, 8, 0))[0]
-    fields = (magic, FINISHED, features, executables, killed, len(events), 1, 0, 0, 0, lost, *[0] * 7)
+    fields = (magic, FINISHED, features, executables, killed, len(events), 1, 0, 0, 0, 0, lost, *[0] * 7)
     os.pwrite(fd, struct.pack(HEADER, *fields), 0)
     os.pwrite(fd, events, TABLE_SIZE - (64 << 20))
 

@@ -13,7 +13,7 @@ UNKNOWN: Final = "unknown"
 ABSENT: Final = "absent"
 """The same, but nothing was there that could be reached; for what makes a name, not even the folder was."""
 PRESENT: Final = "present"
-"""The same, for a call that only makes what is not there: something was."""
+"""The same, for a call that only makes what is not there, or does not follow links: something was."""
 CAN_HAVE_WORKED: Final = frozenset({OK, UNKNOWN})
 
 

@@ -27,6 +27,7 @@ _LOSS_GAPS: Final[Mapping[str, tuple[GapKind, str]]] = {
     "event_table": (GapKind.LIMIT_REACHED, "more distinct operations than the recorder's table of events holds"),
     "recorder": (GapKind.LOST_EVENTS, "the recorder ended before the program did"),
     "sockets": (GapKind.LOST_EVENTS, "a socket could not be asked for its family and type"),
+    "unfollowed": (GapKind.UNREADABLE_PATH, "a name could not be followed to what was opened"),
     "listeners": (
         GapKind.NESTED_LISTENER,
         "a seccomp listener was asked for and refused (EBUSY): the recorder has it",

@@ -22,7 +22,7 @@ class Look(enum.IntEnum):
     ABSENT = -4
     """Nor is its folder, or it cannot be reached."""
     TAKEN = -5
-    """There, and the call (O_EXCL) makes only what is not."""
+    """There, and the call makes only what is not (O_EXCL), or does not follow a link (O_NOFOLLOW, ELOOP)."""
 
 
 _MAKES: Final = frozenset(

@@ -41,7 +41,7 @@ _MAGIC: Final = 0x31464954544F4E48
 _PAGE: Final = 4096
 _EXECUTABLES: Final = 1024
 _ABIS: Final = 3
-_HEADER: Final = struct.Struct("=QIIIIQQQQQ8QQ")
+_HEADER: Final = struct.Struct("=QIIIIQQQQQQ8QQ")
 START_AT: Final = _HEADER.size - 8
 """Where it says when the gate was opened."""
 _TALLY: Final = 24
@@ -89,9 +89,10 @@ def encode_start(now_ns: int) -> bytes:
 def read_table(fd: int, *, arch: Arch, combinations: int = COMBINATIONS) -> Observations:
     """What the recorder left in the memfd `fd`. Everything that is missing is among the losses."""
     fields = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
-    state, features, executables, killed, event_bytes, _count, _last, listeners, sockets = fields[1:10]
-    losses = {_RENAMED.get(name, name): count for name, count in zip(LOSSES, fields[10:-1], strict=True)}
-    losses |= {"listeners": listeners, "sockets": sockets, "recorder": int(state != _FINISHED)}
+    state, features, executables, killed, event_bytes, _count, _last, listeners, sockets, unfollowed = fields[1:11]
+    losses = {_RENAMED.get(name, name): count for name, count in zip(LOSSES, fields[11:-1], strict=True)}
+    losses |= {"listeners": listeners, "sockets": sockets, "unfollowed": unfollowed}
+    losses |= {"recorder": int(state != _FINISHED)}
     start_ns = fields[-1]
     counts, calls = _counts(fd, executables, start_ns)
     odd, odd_calls = unpack_tallies(CountKey, _used(fd, "odd"), start_ns)

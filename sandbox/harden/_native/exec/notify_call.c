@@ -78,14 +78,9 @@ static void see_links(const struct waiting *call, const struct named *named)
 
 static void see_both(const struct waiting *call, uint32_t flags, uint32_t mode, const struct named *named)
 {
-	see_object(call, LOOK_THERE, flags, mode, found.object);
+	if (!found.is_pathless)
+		see_object(call, LOOK_THERE, flags, mode, found.object);
 	see_links(call, named);
-}
-
-static bool is_pathless(const char *path, const struct stat *status)
-{
-	/* A memfd and its like look like files of the root that were deleted. */
-	return path[0] != '/' || (status->st_nlink == 0 && !strchr(path + 1, '/'));
 }
 
 static void see_descriptor(const struct waiting *call, int fd, uint32_t flags)
@@ -95,7 +90,7 @@ static void see_descriptor(const struct waiting *call, int fd, uint32_t flags)
 
 	if (look_descriptor(call->tid, fd, path) < 0 || !look_status(call->tid, fd, &status))
 		return; /* EBADF */
-	if (!is_pathless(path, &status))
+	if (!look_is_pathless(path, &status))
 		see_object(call, LOOK_THERE, flags, status.st_mode & S_IFMT, path);
 }
 
@@ -134,19 +129,28 @@ static bool open_flags(const struct waiting *call, const struct call_row *row, u
 	return true;
 }
 
+/* What the name leads to is not known. */
+static void count_lost(const struct waiting *call)
+{
+	if (found.is_lost && look_is_valid(call->id))
+		notify_table->header.unfollowed++;
+}
+
 static void see_open(const struct waiting *call, const struct call_row *row)
 {
 	uint64_t flags;
 	uint32_t kept;
-	bool in_root;
+	bool in_root, makes;
 
 	if (row->path == NO_ARGUMENT || !open_flags(call, row, &flags, &in_root))
 		return;
 	if (!look_name(call, argument(call, row->path), folder(call, row->dirfd), in_root, &first))
 		return;
 	kept = (uint32_t)flags & row->flag_mask;
-	look_up(call, &first, !(flags & O_NOFOLLOW), &found);
-	if (found.look == LOOK_THERE && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
+	makes = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+	look_up(call, &first, !(flags & O_NOFOLLOW) && !makes, &found);
+	count_lost(call);
+	if (found.look == LOOK_THERE && (makes || (S_ISLNK(found.type) && !(flags & O_PATH)))) {
 		see_name(call, LOOK_TAKEN, kept, 0, &first);
 	} else if (found.look == LOOK_THERE && (flags & O_TMPFILE) == O_TMPFILE) {
 		/* A file without a name in that folder, which is what the decoder takes off again. */
@@ -185,6 +189,7 @@ static void see_path(const struct waiting *call, const struct call_row *row, uin
 static void see_followed(const struct waiting *call, const struct named *named)
 {
 	look_up(call, named, true, &found);
+	count_lost(call);
 	if (found.look == LOOK_THERE)
 		see_both(call, 0, found.type, named);
 	else

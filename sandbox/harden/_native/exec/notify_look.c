@@ -151,6 +151,12 @@ bool look_status(pid_t tid, int fd, struct stat *status)
 	return fstatat(proc_fd, path, status, 0) == 0;
 }
 
+bool look_is_pathless(const char *text, const struct stat *status)
+{
+	/* A memfd and its like look like files of the root that were deleted. */
+	return text[0] != '/' || (status->st_nlink == 0 && !strchr(text + 1, '/'));
+}
+
 bool look_stat(pid_t tid, const char *what, struct stat *status)
 {
 	char path[64];
@@ -199,6 +205,12 @@ static pid_t number_at(const char *at)
 	while (at && *at >= '0' && *at <= '9')
 		number = number * 10 + (*at++ - '0');
 	return number;
+}
+
+/* In a line of numbers, each behind a tab. */
+static const char *next_number(const char *at)
+{
+	return at + 1 + strspn(at + 1, "0123456789");
 }
 
 /*
@@ -259,6 +271,53 @@ const char *look_own_number(pid_t tid, char *text, size_t size)
 	end = text + (last - text) + strspn(last, "0123456789");
 	*end = 0;
 	return last;
+}
+
+/* Whether `numbers` begins as the line "NStgid:" of NUMBER/status does, from the process space of `proc` on. */
+static bool is_numbered(int proc, const char *number, const char *numbers)
+{
+	static struct text name;
+	char text[4096];
+	const char *found;
+	ssize_t got;
+	int fd;
+
+	text_begin(&name);
+	text_add(&name, number);
+	text_add(&name, "/status");
+	fd = openat(proc, text_string(&name), O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = 0;
+	found = strstr(text, "\nNStgid:");
+	return found && strncmp(found + strlen("\nNStgid:"), numbers, strcspn(numbers, "\n") + 1) == 0;
+}
+
+/* A process has a number in each of the pid namespaces that see it: which of them this is, the numbers below tell. */
+ssize_t look_self(pid_t tid, int proc, bool is_thread, char *to)
+{
+	static struct text link;
+	char text[4096];
+	const char *groups = status_field(tid, text, sizeof(text), "\nNStgid:");
+	const char *tasks = groups ? strstr(groups, "\nNSpid:") : NULL;
+
+	tasks = tasks ? tasks + strlen("\nNSpid:") : NULL;
+	for (; tasks && *groups == '\t' && *tasks == '\t'; groups = next_number(groups), tasks = next_number(tasks)) {
+		text_begin(&link);
+		text_number(&link, number_at(groups + 1));
+		if (!is_numbered(proc, text_string(&link), groups))
+			continue;
+		if (is_thread) {
+			text_add(&link, "/task/");
+			text_number(&link, number_at(tasks + 1));
+		}
+		memcpy(to, text_string(&link), link.length + 1);
+		return (ssize_t)link.length;
+	}
+	errno = ESRCH;
+	return -1;
 }
 
 bool look_is_alive(pid_t tid)

@@ -31,9 +31,13 @@ ssize_t look_string(const struct waiting *call, uint64_t address, char *to);
 ssize_t look_link(pid_t tid, const char *what, char *to);
 ssize_t look_descriptor(pid_t tid, int fd, char *to);
 bool look_status(pid_t tid, int fd, struct stat *status);
+/* Whether what has this link's text has no path: a pipe, a socket, a memfd. */
+bool look_is_pathless(const char *text, const struct stat *status);
 bool look_stat(pid_t tid, const char *what, struct stat *status);
 /* Its number in its own pid namespace, in `text`; NULL if that is not known. */
 const char *look_own_number(pid_t tid, char *text, size_t size);
+/* Where /proc/self leads it, or /proc/thread-self, in the proc(5) whose root is `proc`; the length, or -1. */
+ssize_t look_self(pid_t tid, int proc, bool is_thread, char *to);
 int look_open(pid_t tid, const char *what, int flags);
 /* A file of /proc/TID; the number of bytes read, or -1. */
 ssize_t look_file(pid_t tid, const char *what, void *to, size_t size);

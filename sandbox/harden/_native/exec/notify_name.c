@@ -1,6 +1,7 @@
 /* What the program's names lead to: proc(5), openat2(2). */
 #include "notify_name.h"
 
+#include "notify_walk.h"
 #include "sys.h"
 #include "text.h"
 
@@ -106,13 +107,29 @@ static enum look meaning(int number)
 	return number == ENOENT || number == ENOTDIR || number == EACCES ? LOOK_ABSENT : LOOK_UNSEEN;
 }
 
+/* A name that is free, in a folder that is there. */
+static enum look free_name(int folder, const char *name, size_t length, char *object)
+{
+	ssize_t got = look_descriptor(getpid(), folder, object);
+
+	if (got < 0)
+		return LOOK_UNSEEN;
+	if ((size_t)got + 1 + length >= NOTIFY_PATH)
+		return LOOK_ABSENT;
+	if (got == 1)
+		got = 0;
+	object[got++] = '/';
+	memcpy(object + got, name, length);
+	object[got + (ssize_t)length] = 0;
+	return LOOK_FREE;
+}
+
 /* The folder of a name that is not there. */
 static enum look look_at_folder(int root, const char *path, char *object)
 {
 	static char folder[NOTIFY_PATH];
 	size_t length = strlen(path), leaf;
-	enum look look = LOOK_FREE;
-	ssize_t got;
+	enum look look;
 	int fd;
 
 	while (length && path[length - 1] == '/')
@@ -126,18 +143,7 @@ static enum look look_at_folder(int root, const char *path, char *object)
 	fd = sys_openat2(root, folder, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
 	if (fd < 0)
 		return meaning(errno);
-	got = look_descriptor(getpid(), fd, object);
-	if (got < 0)
-		look = LOOK_UNSEEN;
-	else if (got + 1 + length - leaf >= NOTIFY_PATH)
-		look = LOOK_ABSENT;
-	else {
-		if (got == 1)
-			got = 0;
-		object[got++] = '/';
-		memcpy(object + got, path + leaf, length - leaf);
-		object[got + (ssize_t)(length - leaf)] = 0;
-	}
+	look = free_name(fd, path + leaf, length - leaf, object);
 	close(fd);
 	return look;
 }
@@ -201,46 +207,87 @@ static int open_path(int root, const char *path, bool follow, bool is_whole, boo
 	return sys_openat2(root, *path ? path : "/", O_PATH | (follow ? 0 : O_NOFOLLOW), RESOLVE_IN_ROOT);
 }
 
-static enum look look_at(int root, const char *path, bool follow, bool is_whole, struct found *found)
+/* Whether a name is missing that no link was on the way to. */
+static bool is_missing(int root, const char *path)
 {
-	bool has_links;
-	int fd = open_path(root, path, follow, is_whole, &has_links);
-	enum look look = LOOK_UNSEEN;
+	int fd = sys_openat2(root, path, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == ENOENT;
+}
+
+/* What was found, and its path where that is not known yet. */
+static void describe(int fd, struct found *found)
+{
 	struct stat status;
 
-	if (fd < 0)
-		return meaning(errno);
-	if (follow && has_links) {
-		if (look_descriptor(getpid(), fd, found->object) <= 0)
-			found->object[0] = 0;
+	if ((!found->object[0] && look_descriptor(getpid(), fd, found->object) <= 0) || fstat(fd, &status) < 0) {
+		found->is_lost = true;
+		return;
+	}
+	found->look = LOOK_THERE;
+	found->type = status.st_mode & S_IFMT;
+	found->is_pathless = look_is_pathless(found->object, &status);
+}
+
+static void set_free(struct found *found, enum look look)
+{
+	found->look = look;
+	found->is_lost = look == LOOK_UNSEEN;
+}
+
+/* As the task itself would go there. */
+static void look_along(const struct waiting *call, int root, const char *path, bool follow, struct found *found)
+{
+	static struct walk walk;
+
+	walk_path(call, root, path, follow, &walk);
+	found->has_jumped = walk.has_jumped;
+	found->is_lost = walk.is_lost;
+	if (!walk.error)
+		describe(walk.at, found);
+	else if (!walk.is_lost && walk.error == ENOENT && walk.is_last)
+		set_free(found, free_name(walk.at, walk.name, strlen(walk.name), found->object));
+	else if (!walk.is_lost)
+		found->look = walk.error == ELOOP ? LOOK_TAKEN : LOOK_ABSENT;
+	if (walk.at >= 0)
+		close(walk.at);
+}
+
+static void look_at(const struct waiting *call, int root, const char *path, bool follow, struct found *found)
+{
+	const char *own = without_self(call->tid, path), *seen = own ? own : path;
+	bool has_links;
+	int fd = open_path(root, seen, follow, call->at_root, &has_links);
+
+	if (fd >= 0) {
+		if (!follow || !has_links)
+			memcpy(found->object, seen, strlen(seen) + 1);
+		describe(fd, found);
+		close(fd);
+	} else if (errno == ENOENT && !own && is_missing(root, path)) {
+		set_free(found, look_at_folder(root, path, found->object));
 	} else {
-		memcpy(found->object, path, strlen(path) + 1);
+		look_along(call, root, path, follow, found);
 	}
-	if (fstat(fd, &status) == 0 && found->object[0] == '/') {
-		look = LOOK_THERE;
-		found->type = status.st_mode & S_IFMT;
-	}
-	close(fd);
-	return look;
 }
 
 void look_up(const struct waiting *call, const struct named *named, bool follow, struct found *found)
 {
-	const char *path = named->whole, *other;
+	const char *path = named->whole;
 	int root;
 
 	found->look = LOOK_UNSEEN;
 	found->type = 0;
+	found->is_pathless = found->has_jumped = found->is_lost = false;
 	found->object[0] = 0;
 	root = call->at_root ? sandbox_root.fd : open_root(call->tid, &path);
-	if (root < 0)
+	if (root < 0) {
+		found->is_lost = true;
 		return;
-	other = without_self(call->tid, path);
-	if (other)
-		path = other;
-	found->look = look_at(root, path, follow, call->at_root, found);
-	if (found->look == LOOK_ABSENT)
-		found->look = look_at_folder(root, path, found->object);
+	}
+	look_at(call, root, path, follow, found);
 	if (!call->at_root)
 		close(root);
 }

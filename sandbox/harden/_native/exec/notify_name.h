@@ -16,6 +16,9 @@ struct named {
 struct found {
 	enum look look;
 	mode_t type;
+	bool is_pathless; /* a pipe, a socket, a memfd: `object` is what the kernel calls it */
+	bool has_jumped;  /* by a link of proc(5), as an open descriptor is one */
+	bool is_lost;     /* LOOK_UNSEEN for a reason that the program does not meet */
 	char object[NOTIFY_PATH]; /* where the kernel went; empty if nowhere */
 };
 

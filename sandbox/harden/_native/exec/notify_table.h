@@ -26,7 +26,7 @@ enum look {
 	LOOK_THERE = -2,
 	LOOK_FREE = -3,   /* the name is not there, its folder is */
 	LOOK_ABSENT = -4, /* nor is its folder, or it cannot be reached */
-	LOOK_TAKEN = -5,  /* there, and the call makes only what is not */
+	LOOK_TAKEN = -5,  /* there, and the call makes only what is not, or follows no link, or not that many */
 };
 
 enum notify_state { NOTIFY_UNUSED, NOTIFY_RECORDING, NOTIFY_FINISHED };
@@ -43,6 +43,7 @@ struct notify_header {
 	uint64_t last_event; /* where it begins */
 	uint64_t listeners; /* the program asked for a listener of its own and could not get one */
 	uint64_t sockets;   /* sockets that could not be asked what they are */
+	uint64_t unfollowed; /* names of what was opened or executed that the recorder could not follow */
 	struct losses losses;
 	uint64_t start; /* when the gate was opened, by CLOCK_MONOTONIC in nanoseconds; written by Python */
 };
@@ -74,7 +75,7 @@ struct notify_table {
 };
 
 /* harden.trace.notify_table has the same numbers. */
-_Static_assert(sizeof(struct notify_header) == 136, "layout");
+_Static_assert(sizeof(struct notify_header) == 144, "layout");
 _Static_assert(sizeof(struct recorder_config) <= 28672, "layout");
 _Static_assert(offsetof(struct notify_table, config) == 4096, "layout");
 _Static_assert(offsetof(struct notify_table, counts) == 32768, "layout");

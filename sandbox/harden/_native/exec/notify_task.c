@@ -90,7 +90,8 @@ void task_executes(const struct waiting *call, const struct task *task, const st
 	pending->group = task->group;
 	pending->caller = task->executable;
 	pending->name = name_hash(call, named->name);
-	memcpy(pending->path, named->whole, sizeof(pending->path));
+	/* A name by way of a descriptor is another file's the next time. */
+	memcpy(pending->path, found->has_jumped ? found->object : named->whole, sizeof(pending->path));
 	memcpy(pending->object, found->object, sizeof(pending->object));
 }
 
