@@ -152,6 +152,15 @@ def test_what_links_of_proc_lead_to_is_granted(trace, place, victim):
     through(trace, place, program, folder)
 
 
+@pytest.mark.requires("gcc")
+def test_a_script_that_is_given_by_a_descriptor_is_granted(trace, place, victim):
+    program = shutil.copy(victim("by_descriptor", static=True), place / "program")
+    script = place / "script"
+    script.write_text("#!/bin/sh\necho it ran\n")
+    script.chmod(0o755)
+    assert through(trace, place, program, script, "empty") == "it ran\n"
+
+
 def test_a_file_that_is_a_standard_stream_is_granted_by_its_own_name(trace, place):
     (place / "data").write_text("content\n")
     with (place / "data").open() as data:

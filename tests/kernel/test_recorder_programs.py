@@ -46,6 +46,47 @@ def test_a_program_given_by_a_descriptor_has_its_path(recorded):
     assert run.gaps == ()
 
 
+def script_in(folder: Path) -> Path:
+    script = folder / "script"
+    script.write_text("#!/bin/sh\nexit 4\n")
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("how", ["empty", "below", "name"])
+def test_a_script_given_by_a_descriptor_has_its_path(recorded, victim, tmp_path, how):
+    script = script_in(tmp_path)
+    run = recorded(victim("by_descriptor"), script, how, cwd=tmp_path, expect=4)
+    assert str(script) in {program.path for program in run.executables}
+    assert file_needs(run)[bytes(script)] >= {Op.READ, Op.EXEC}
+    assert not any(seen.operation is Op.EXEC and seen.path.startswith(("/dev/", "/proc/")) for seen in run.files)
+    assert run.gaps == ()
+
+
+def test_each_script_that_one_descriptor_was_has_its_path(recorded, victim, tmp_path):
+    first = script_in(tmp_path)
+    second = first.rename(tmp_path / "second")
+    first = script_in(tmp_path)
+    program = victim("by_descriptor")
+    run = recorded("/bin/sh", "-c", f"{program} {first} empty; {program} {second} empty", cwd=tmp_path, expect=4)
+    assert {str(first), str(second)} <= {program.path for program in run.executables}
+    assert all(Op.EXEC in file_needs(run)[bytes(script)] for script in (first, second))
+
+
+SCRIPT_IN_MEMORY = """
+import os
+memory = os.memfd_create("tool", 0)
+os.write(memory, b"#!/bin/sh\\n")
+os.execve(memory, ["tool"], {})
+"""
+
+
+def test_a_script_in_memory_has_no_path(recorded):
+    run = recorded("/usr/bin/python3", "-c", SCRIPT_IN_MEMORY)
+    assert gaps(run) == {GapKind.ANONYMOUS_PROGRAM}
+    assert run.completeness is Completeness.OPAQUE
+
+
 def left_behind(script: str) -> Run:
     """`script`, and then what stays of it is killed."""
     with (

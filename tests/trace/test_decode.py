@@ -27,6 +27,7 @@ from harden.trace.layout import (
     CapabilityMark,
     CombinationKey,
     CountKey,
+    Mark,
 )
 from harden.trace.observations import Observations
 from tests.trace.sample_observations import executable, names, nr, observe
@@ -218,3 +219,24 @@ def test_arguments_beyond_the_limit_in_one_phase_are_unknown_in_both():
     )
     (seen,) = decode_arguments(observations, decoded(observations))
     assert (seen.values, seen.count, seen.phases) == (None, 91, (Phase.INIT, Phase.SERVING))
+
+
+BY_DESCRIPTOR = [
+    (b"/dev/fd/3", Mark.DESCRIPTOR, b"/srv/script", 0),
+    (b"/dev/fd/3/bin/tool", Mark.DESCRIPTOR, b"/srv/script/bin/tool", 0),
+    (b"/proc/self/fd/12", Mark.DESCRIPTOR, b"/srv/script", 0),
+    (b"/dev/fd/3", Mark.DESCRIPTOR | Mark.INTERNAL, b"memfd:script", 1),
+    (b"/dev/fd/3", 0, b"/dev/fd/3", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "marks", "path", "count"), BY_DESCRIPTOR)
+def test_a_script_by_a_descriptor_is_what_that_was_or_a_gap(name, marks, path, count):
+    base = names("/srv/script") if marks else b""
+    event = executable(2, "/bin/sh", string=name, base2=base)._replace(marks=marks)
+    observations = observe(event)
+    programs = decode_programs(observations.events)
+    assert programs[2].path == path
+    assert [(gap.kind, gap.count) for gap in decode_gaps(observations, programs)] == (
+        [(GapKind.ANONYMOUS_PROGRAM, count)] if count else []
+    )

@@ -24,7 +24,7 @@ from harden.model.syscall_argument import RECORDED_ROWS
 from harden.trace.errno_name import errno_name
 from harden.trace.layout import SERVING, ArgumentKey, CapabilityMark, CountKey, Event, EventKind, Mark
 from harden.trace.observations import Beginning, Observations
-from harden.trace.place import join, own_name, path_of_names
+from harden.trace.place import below_descriptor, join, own_name, path_of_names
 from harden.trace.tally import Tally
 
 __all__ = [
@@ -64,12 +64,20 @@ def decode_programs(events: tuple[Event, ...]) -> dict[int, Program]:
             anonymous = event.marks & Mark.INTERNAL and not event.string
             file = own_name(event.base) if anonymous else path_of_names(event.base)
             found[event.key.executable] = Program(
-                path=join(path_of_names(event.base2), event.string) if event.string else file,
+                path=_script(event) if event.string else file,
                 file=file,
                 loader=path_of_names(event.loader) if event.loader else b"",
                 argv0=event.argv0,
             )
     return found
+
+
+def _script(event: Event) -> bytes:
+    if not event.marks & Mark.DESCRIPTOR:
+        return join(path_of_names(event.base2), event.string)
+    if event.marks & Mark.INTERNAL:
+        return own_name(event.base2)
+    return join(path_of_names(event.base2), below_descriptor(event.string))
 
 
 def program_text(programs: Mapping[int, Program], number: int) -> str:

@@ -11,6 +11,7 @@ from harden.model.recording import Gap, GapKind
 from harden.trace.decode import ABI_NATIVE, Program, decode_syscalls
 from harden.trace.layout import KILLED_NR, SERVING
 from harden.trace.observations import Observations
+from harden.trace.place import is_by_descriptor
 
 __all__ = ["decode_gaps"]
 
@@ -58,6 +59,10 @@ def decode_gaps(observations: Observations, programs: Mapping[int, Program]) -> 
         found[GapKind.FOREIGN_ARCH, "32-bit system calls"] += foreign
     anonymous = sum(not program.path.startswith(b"/") for program in programs.values())
     found[GapKind.ANONYMOUS_PROGRAM, "a program without a path ran (memfd): no rule can be written for it"] += anonymous
+    unknown = sum(is_by_descriptor(program.path) for program in programs.values())
+    found[
+        GapKind.ANONYMOUS_PROGRAM, "a script ran by a descriptor that is not known: no rule can be written for it"
+    ] += unknown
     killed = len({key.hash for key in observations.seen if key.nr == KILLED_NR})
     found[GapKind.STILL_RUNNING, _still_running(killed)] += killed
     known = {key.executable & ~SERVING for key in observations.counts} - programs.keys()

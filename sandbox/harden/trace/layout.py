@@ -198,6 +198,8 @@ class Mark:
     DETACHED: Final = 4
     INTERNAL: Final = 8
     """Of an executable: it has no path, `base` is its own name (memfd_create(2))."""
+    DESCRIPTOR: Final = 32
+    """Of a script: `base2` is what the descriptor is that `string` begins with."""
     REFUSED: Final = 16
     """A seccomp filter refused the call."""
 

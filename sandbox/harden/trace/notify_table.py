@@ -173,7 +173,7 @@ def _combinations(fd: int, executables: int) -> dict[CombinationKey, int]:
 
 def _with_names(event: Event) -> Event:
     """Paths are whole in the table; everything else has them as names, leaf first."""
-    anonymous = event.kind == EventKind.EXECUTABLE and event.marks & Mark.INTERNAL
+    anonymous = event.kind == EventKind.EXECUTABLE and event.marks & Mark.INTERNAL and not event.string
     return event._replace(
         base=event.base[1:] + b"\0" if anonymous else names_of_path(event.base),
         base2=names_of_path(event.base2),

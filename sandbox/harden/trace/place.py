@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
+from typing import Final
 
-__all__ = ["folder_of", "join", "names_of_path", "own_name", "path_of_names"]
+__all__ = ["below_descriptor", "folder_of", "is_by_descriptor", "join", "names_of_path", "own_name", "path_of_names"]
+
+_BY_DESCRIPTOR: Final = re.compile(rb"^/(dev|proc/self)/fd/[0-9]+(?=/|$)")
+"""As execveat(2) names a script that it was given by a descriptor, and a program itself."""
 
 
 def path_of_names(names: bytes) -> bytes:
@@ -28,6 +33,16 @@ def join(base: bytes, name: bytes) -> bytes:
 def folder_of(path: bytes) -> bytes:
     """The folder that holds `path`."""
     return posixpath.dirname(path)
+
+
+def is_by_descriptor(path: bytes) -> bool:
+    """Whether it begins with a descriptor, which is another file in each process."""
+    return _BY_DESCRIPTOR.match(path) is not None
+
+
+def below_descriptor(path: bytes) -> bytes:
+    """What follows the descriptor in such a path; empty for the descriptor itself."""
+    return _BY_DESCRIPTOR.sub(b"", path)
 
 
 def own_name(names: bytes) -> bytes:

@@ -233,6 +233,7 @@ struct mapping_text {
 #define MARK_TRUNCATED 2
 #define MARK_DETACHED 4 /* the path ends at a mount that is in no namespace */
 #define MARK_INTERNAL 8 /* pipe, socket, memfd: has no path; sent only for a program, whose name is SEGMENT_BASE */
+#define MARK_DESCRIPTOR 32 /* of a script: SEGMENT_BASE2 is what the descriptor is that its name begins with */
 #define MARK_REFUSED 16 /* a filter refused the call, so that nobody has touched its memory yet */
 
 /*

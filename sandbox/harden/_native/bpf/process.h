@@ -8,6 +8,7 @@
 
 #define CGROUP_DEPTH 32
 #define EXEC_SLOT 1
+#define DIGITS 7 /* of a descriptor; what has more is said to be unknown */
 #define SIGKILL 9
 #define SIGSYS 31
 /* kernel/seccomp.c: what SECCOMP_RET_KILL_* leaves behind. */
@@ -24,6 +25,38 @@ static __always_inline bool is_inside(void)
 			return 0;
 	}
 	return 0;
+}
+
+static __always_inline bool begins_with(const __u8 *text, const char *prefix, int length)
+{
+	for (int i = 0; i < length; i++)
+		if (text[i] != prefix[i])
+			return 0;
+	return 1;
+}
+
+/*
+ * N of /dev/fd/N, which is what execveat(2) makes of a descriptor (fs/exec.c in the kernel), and of /proc/self/fd/N; -1 for
+ * another name.
+ */
+static __noinline int descriptor_of_name(void)
+{
+	struct scratch *scratch = scratch_of(EXEC_SLOT);
+	int number = 0, length = 0;
+	const __u8 *at;
+
+	if (!scratch)
+		return -1;
+	at = scratch->text;
+	if (begins_with(at, "/dev/fd/", 8))
+		at += 8;
+	else if (begins_with(at, "/proc/self/fd/", 14))
+		at += 14;
+	else
+		return -1;
+	for (; length < DIGITS && at[length] >= '0' && at[length] <= '9'; length++)
+		number = number * 10 + (at[length] - '0');
+	return length && (!at[length] || at[length] == '/') ? number : -1;
 }
 
 /* The number of the program that `binprm` started; its event is sent the first time. */
@@ -50,7 +83,10 @@ static __noinline __u32 identify(struct linux_binprm *binprm, struct place *load
 			lose(&global.losses.unreadable);
 			length = 0;
 		} else {
-			place_of_base(AT_FDCWD, scratch->text[0] == '/', &place);
+			if (place_of_base(descriptor_of_name(), 0, &place))
+				marks |= MARK_DESCRIPTOR;
+			else
+				place_of_base(AT_FDCWD, scratch->text[0] == '/', &place);
 			key.script = place_hash(&place, config.seed, &marks);
 			key.script = text_hash(EXEC_SLOT, 0, length, key.script);
 		}

@@ -200,6 +200,7 @@ static void see_exec(const struct waiting *call, const struct task *task, const 
 {
 	uint64_t name = argument(call, row->path);
 	int fd = folder(call, row->dirfd);
+	struct stat status;
 	char start = 0;
 
 	if (!name || !look_bytes(call, name, &start, 1))
@@ -211,6 +212,8 @@ static void see_exec(const struct waiting *call, const struct task *task, const 
 	} else {
 		if (look_descriptor(call->tid, fd, found.object) < 0)
 			return;
+		found.has_jumped = false;
+		found.is_pathless = look_status(call->tid, fd, &status) && look_is_pathless(found.object, &status);
 		first.name[0] = 0;
 		memcpy(first.whole, found.object, sizeof(first.whole));
 		see_descriptor(call, fd, 0);

@@ -90,8 +90,12 @@ void task_executes(const struct waiting *call, const struct task *task, const st
 	pending->group = task->group;
 	pending->caller = task->executable;
 	pending->name = name_hash(call, named->name);
+	memcpy(pending->path, named->whole, sizeof(pending->path));
 	/* A name by way of a descriptor is another file's the next time. */
-	memcpy(pending->path, found->has_jumped ? found->object : named->whole, sizeof(pending->path));
+	if (found->is_pathless)
+		memcpy(pending->path, found->object + 1, sizeof(pending->path) - 1);
+	else if (found->has_jumped)
+		memcpy(pending->path, found->object, sizeof(pending->path));
 	memcpy(pending->object, found->object, sizeof(pending->object));
 }
 
@@ -126,10 +130,13 @@ static void describe(pid_t tid, uint32_t number, const char *file, uint64_t load
 	struct seen_key key = { .executable = number };
 	struct segments text = { 0 };
 	bool anonymous = strncmp(file, "/memfd:", 7) == 0;
+	bool in_memory = script[0] && script[0] != '/';
 	ssize_t length;
 
 	take(&text, SEGMENT_STRING, script, strlen(script));
 	take(&text, SEGMENT_BASE, file, strlen(file));
+	if (in_memory)
+		take(&text, SEGMENT_BASE2, script, strlen(script));
 	if (loader) {
 		length = look_mapping(tid, loader, loader_path);
 		if (length > 0)
@@ -140,7 +147,8 @@ static void describe(pid_t tid, uint32_t number, const char *file, uint64_t load
 	length = look_file(tid, "cmdline", argument, sizeof(argument));
 	if (length > 0)
 		take(&text, SEGMENT_ARGV0, argument, strnlen(argument, (size_t)length));
-	table_event(&key, (uint32_t)tid, EVENT_EXECUTABLE, anonymous ? MARK_INTERNAL : 0, &text);
+	table_event(&key, (uint32_t)tid, EVENT_EXECUTABLE,
+		    (anonymous || in_memory ? MARK_INTERNAL : 0) | (in_memory ? MARK_DESCRIPTOR : 0), &text);
 }
 
 static uint32_t find_program(const struct program *wanted, bool by_script)
