@@ -124,11 +124,12 @@ static enum look free_name(int folder, const char *name, size_t length, char *ob
 	return LOOK_FREE;
 }
 
-/* The folder of a name that is not there. */
+/* The folder of a name that is not there; LOOK_THERE: a link is, or may be, that leads to nothing. */
 static enum look look_at_folder(int root, const char *path, char *object)
 {
 	static char folder[NOTIFY_PATH];
 	size_t length = strlen(path), leaf;
+	struct stat status;
 	enum look look;
 	int fd;
 
@@ -143,7 +144,8 @@ static enum look look_at_folder(int root, const char *path, char *object)
 	fd = sys_openat2(root, folder, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT);
 	if (fd < 0)
 		return meaning(errno);
-	look = free_name(fd, path + leaf, length - leaf, object);
+	look = path[length] || fstatat(fd, path + leaf, &status, AT_SYMLINK_NOFOLLOW) == 0 ? LOOK_THERE :
+	       free_name(fd, path + leaf, length - leaf, object);
 	close(fd);
 	return look;
 }
@@ -237,11 +239,20 @@ static void set_free(struct found *found, enum look look)
 	found->is_lost = look == LOOK_UNSEEN;
 }
 
+/* Without a walk: most names that are missing are in a folder that is there, or below one that no link leads to. */
+static bool look_for_free(int root, const char *path, struct found *found)
+{
+	set_free(found, look_at_folder(root, path, found->object));
+	return found->look == LOOK_FREE || (found->look == LOOK_ABSENT && is_missing(root, path));
+}
+
 /* As the task itself would go there. */
 static void look_along(const struct waiting *call, int root, const char *path, bool follow, struct found *found)
 {
 	static struct walk walk;
 
+	found->look = LOOK_UNSEEN;
+	found->object[0] = 0;
 	walk_path(call, root, path, follow, &walk);
 	found->has_jumped = walk.has_jumped;
 	found->is_lost = walk.is_lost;
@@ -266,9 +277,7 @@ static void look_at(const struct waiting *call, int root, const char *path, bool
 			memcpy(found->object, seen, strlen(seen) + 1);
 		describe(fd, found);
 		close(fd);
-	} else if (errno == ENOENT && !own && is_missing(root, path)) {
-		set_free(found, look_at_folder(root, path, found->object));
-	} else {
+	} else if (errno != ENOENT || own || !look_for_free(root, path, found)) {
 		look_along(call, root, path, follow, found);
 	}
 }
