@@ -136,18 +136,17 @@ def test_a_call_that_fails_unforeseen_names_its_file_and_errno(tmp_path: Path) -
 
 
 def test_want_of_memory_is_no_bug(tmp_path: Path) -> None:
-    """With the least of these the interpreter does not come as far as harden."""
+    """At some amounts the interpreter or an extension fails in another way (SystemError): most are told as they are."""
     shutil.copy(PROFILE, tmp_path / "app.profile.toml")
-    told = set()
-    for kib in (*range(16_000, 20_000, 500), *range(20_000, 50_000, 5_000)):
+    told = []
+    for kib in range(20_000, 50_000, 5_000):
         line = f"ulimit -v {kib}; exec {HARDEN} run --plan -p app.profile.toml"
         done = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode != 0
-        assert "a bug in harden" not in done.stderr
-        if done.stderr.startswith("harden: "):
-            assert done.returncode == 125
-            told.add(tuple(each.split(":")[1] for each in done.stderr.splitlines()))
-    assert told >= {(" memory is short", " raise what limits it (`ulimit -v`, a cgroup's memory.max), or free some")}
+        assert (done.returncode, "Traceback" in done.stderr) == (125, False)
+        told.append([each.partition(":")[2] for each in done.stderr.splitlines()])
+    short = [each for each in told if each[0].startswith(" memory is short")]
+    assert len(short) >= len(told) - 1
+    assert {each[1] for each in short} == {" raise what limits it (`ulimit -v`, a cgroup's memory.max), or free some"}
 
 
 @pytest.mark.requires("root", "bpf", "landlock", "seccomp", "cgroup2", "overlay", "idmap")
