@@ -121,6 +121,25 @@ def test_python_starts_from_it_too_and_imports_next_to_nothing(folder):
     assert start.output == "one\n"
 
 
+@pytest.mark.parametrize("settled", [{}, {"PYTHONCOERCECLOCALE": "0"}])
+def test_without_a_locale_nothing_is_added_to_the_environment(tmp_path, settled):
+    """Python would add LC_CTYPE to its own, which cron(8) and containers leave without any."""
+    variables = {"PATH": "/usr/bin:/bin", **settled}
+    expected = "".join(f"{name}={value}\n" for name, value in variables.items())
+    for command in (("trace", "--name", "env", "--", "/usr/bin/env"), ("run",), ("run",)):
+        started = [COMMAND, *command]
+        ended = subprocess.run(started, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        assert (ended.returncode, sorted(ended.stdout.splitlines())) == (0, sorted(expected.splitlines()))
+    traced = subprocess.run(
+        [COMMAND, "run"],
+        cwd=tmp_path,
+        env={**variables, "PYTHONPROFILEIMPORTTIME": "1"},
+        capture_output=True,
+        check=True,
+    )
+    assert traced.stderr == b""
+
+
 def test_it_starts_by_a_link_and_through_the_path(tmp_path):
     (tmp_path / "harden").symlink_to(COMMAND)
     variables = {"PATH": f"{tmp_path}:/usr/bin:/bin"}

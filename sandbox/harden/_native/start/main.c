@@ -59,12 +59,20 @@ static bool block_interrupt(void)
 	       sigprocmask(SIG_BLOCK, &interrupt, &before) == 0 && !sigismember(&before, SIGINT);
 }
 
+/* An interpreter without a locale gives itself one in the environment (PEP 538), where it would be taken for the caller's:
+ * recorded, handed on, and asked for by a kept plan. False where the caller has settled that. */
+static bool keep_locale(void)
+{
+	return !getenv("PYTHONCOERCECLOCALE") && setenv("PYTHONCOERCECLOCALE", "0", 0) == 0;
+}
+
 /* What harden.kernel.caller reads, and takes out of the environment again. */
 static bool tell_python(pid_t parent)
 {
 	char told[32];
 
-	snprintf(told, sizeof(told), "%d%s", (int)parent, block_interrupt() ? " SIGINT" : "");
+	snprintf(told, sizeof(told), "%d%s%s", (int)parent, block_interrupt() ? " SIGINT" : "",
+		 keep_locale() ? " LOCALE" : "");
 	return setenv("HARDEN_CALLER", told, 1) == 0;
 }
 
