@@ -132,15 +132,15 @@ static int walk(pid_t of, pid_t except, enum life (*life_of)(pid_t pid, pid_t ti
 static bool wait_for(pid_t pid, uint64_t until_ms)
 {
 	struct pollfd file = { .events = POLLIN };
-	uint64_t now = now_ms();
+	int left = left_ms(until_ms);
 	bool is_over;
 
-	if (now >= until_ms)
+	if (!left)
 		return false;
 	file.fd = sys_pidfd_open(pid);
 	if (file.fd < 0)
 		return errno == ESRCH;
-	is_over = poll(&file, 1, (int)(until_ms - now)) == 1;
+	is_over = poll(&file, 1, left) == 1;
 	close(file.fd);
 	return is_over;
 }

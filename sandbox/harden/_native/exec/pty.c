@@ -151,9 +151,10 @@ int pty_take_stop(void)
 static bool hear_init(uint64_t until_ms)
 {
 	struct pollfd files[] = { { .fd = run.stops_fd, .events = POLLIN }, { .fd = run.init_pidfd, .events = POLLIN } };
-	uint64_t now = now_ms(), times;
+	int left = left_ms(until_ms);
+	uint64_t times;
 
-	if (now >= until_ms || poll(files, 2, (int)(until_ms - now)) <= 0 || files[1].revents)
+	if (!left || poll(files, 2, left) <= 0 || files[1].revents)
 		return false;
 	return read(run.stops_fd, &times, sizeof(times)) == sizeof(times);
 }

@@ -299,17 +299,16 @@ static void gate_answered(void)
 
 static int wait_ms(void)
 {
-	uint64_t now;
+	int left;
 
 	if (!state.deadline_ms || state.killed)
 		return -1;
-	now = now_ms();
-	if (now >= state.deadline_ms) {
-		state.timed_out = true;
-		kill_all();
-		return -1;
-	}
-	return state.deadline_ms - now > 1000000 ? 1000000 : (int)(state.deadline_ms - now);
+	left = left_ms(state.deadline_ms);
+	if (left)
+		return left;
+	state.timed_out = true;
+	kill_all();
+	return -1;
 }
 
 /* Told by init. */

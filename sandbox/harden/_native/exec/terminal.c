@@ -300,13 +300,11 @@ static bool must_end(int signals)
 /* For a terminal that takes nothing: a moment where it is later than that already. */
 static int flush_wait_ms(uint64_t deadline_ms)
 {
-	uint64_t now = now_ms();
+	int left = left_ms(deadline_ms);
 
 	if (!deadline_ms)
 		return -1;
-	if (now >= deadline_ms)
-		return STOP_WAIT_MS;
-	return deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now);
+	return left ? left : STOP_WAIT_MS;
 }
 
 /* Everything that is in the sandbox's terminal goes out, as far as the caller's terminal takes it. */

@@ -14,6 +14,14 @@ uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+int left_ms(uint64_t deadline_ms)
+{
+	const uint64_t most = 1000000;
+	uint64_t now = now_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
+
+	return (int)(left < most ? left : most);
+}
+
 bool came_early(int wait_ms, uint64_t since)
 {
 	return wait_ms < 0 || now_ms() + 1 < since + (uint64_t)wait_ms;

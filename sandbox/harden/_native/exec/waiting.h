@@ -10,6 +10,8 @@
 uint64_t now_ms(void);
 /* A time of it that is over, where 0 is none. */
 enum { PAST_MS = 1 };
+/* What is left until that time, or the most that poll(2) is to wait at once; 0: it is over. */
+int left_ms(uint64_t deadline_ms);
 /* poll(2) returned for no event, and the time that it was given since then is not over: it did not wait. */
 bool came_early(int wait_ms, uint64_t since);
 /* Whether a change of init or the payload (0: none) waits to be fetched by waitpid(2): asked by its twin, waitid(2). */
