@@ -66,11 +66,9 @@ bool watch_parent(bool *gone)
 {
 	/* Outside this pid namespace it has no number. */
 	bool watched = run.parent ? (parent = sys_pidfd_open(run.parent)) >= 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
-	int number = errno;
 
-	/* Whose parent ends has another one from then on. */
+	/* Whose parent ends has another one from then on. getppid(2) always succeeds and leaves errno alone. */
 	*gone = getppid() != run.parent;
-	errno = number;
 	return *gone || watched;
 }
 

@@ -61,13 +61,12 @@ int pty_make(int devpts)
 	return result;
 }
 
-static void wake_supervisor(void)
+/* Without an own terminal nobody waits for it, and there is no descriptor. */
+static void wake_supervisor(int stops)
 {
 	uint64_t one = 1;
-	ssize_t ignored;
+	ssize_t ignored = write(stops, &one, sizeof(one));
 
-	/* Without an own terminal nobody waits for it, and there is no descriptor. */
-	ignored = write(INIT_STOPS, &one, sizeof(one));
 	(void)ignored;
 }
 
@@ -79,7 +78,7 @@ static void change_foreground(int number)
 
 	ioctl(INIT_SLAVE, TIOCSPGRP, &group);
 	atomic_store(&run.shared->foreground_changed, 1);
-	wake_supervisor();
+	wake_supervisor(INIT_STOPS);
 	errno = saved;
 }
 
@@ -102,7 +101,7 @@ int pty_lock_down(void)
 void pty_report_stop(int number)
 {
 	atomic_store(&run.shared->payload_stopped, (unsigned)number);
-	wake_supervisor();
+	wake_supervisor(INIT_STOPS);
 }
 
 /* The same terminal through the payload's own mounts, so that it has a name there. It is compared, not trusted. */
@@ -162,8 +161,7 @@ static bool hear_init(uint64_t until_ms)
 /* A payload that goes on before its place is changed reads where it has to stop, and is not stopped any more. */
 void pty_attend(int attended)
 {
-	uint64_t until = now_ms() + CHANGE_WAIT_MS, one = 1;
-	ssize_t ignored;
+	uint64_t until = now_ms() + CHANGE_WAIT_MS;
 
 	atomic_store(&run.shared->foreground_changed, 0);
 	if (sys_pidfd_send_signal(run.init_pidfd, attended ? SIGUSR1 : SIGUSR2) < 0)
@@ -171,6 +169,5 @@ void pty_attend(int attended)
 	while (!atomic_load(&run.shared->foreground_changed) && hear_init(until))
 		;
 	/* What was heard may have been a stop: it is still to be taken. */
-	ignored = write(run.stops_fd, &one, sizeof(one));
-	(void)ignored;
+	wake_supervisor(run.stops_fd);
 }

@@ -5,9 +5,9 @@
 
 #include <sys/types.h>
 
-/* Becomes harden-exec with the entry's plan, as harden.launch.cached_plan.start() does; `parent` is the
- * process that started harden. Returns when something is not
- * as it should be, and leaves nothing behind: planning anew will say what. */
+/* Becomes harden-exec with the entry's plan, as harden.launch.cached_plan.start() does; `parent` is the process that
+ * started harden. Returns when something is not as it should be, and leaves nothing behind: planning anew will say
+ * what. */
 void become_harden_exec(struct entry *entry, pid_t parent);
 
 #endif
