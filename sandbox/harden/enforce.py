@@ -21,8 +21,8 @@ from harden.launch.made_folders import made_elsewhere
 from harden.launch.plan import Plan, plan
 from harden.launch.root_accounts import user_numbers
 from harden.launch.rootfs import find_in_root, host_path
-from harden.launch.symlinks import is_below
 from harden.model.control import DEFAULT_REQUIREMENTS, Control, Enforcement, Requirement
+from harden.model.guarded_root import is_beneath
 from harden.model.isolation import Isolation
 from harden.model.limit import LearnedLimits
 from harden.model.local_merge import merge_local
@@ -193,7 +193,7 @@ def _as_user(spec: SandboxSpec, workload: Workload, overrides: Overrides) -> San
 
 def _check_rootfs(spec: SandboxSpec, folder: Path) -> None:
     rootfs = spec.isolation.rootfs
-    if rootfs is not None and is_below(os.fsencode(folder.resolve()), rootfs):
+    if rootfs is not None and is_beneath(os.fsencode(folder.resolve()), rootfs):
         raise UsageError(
             f"the profile lies in {os.fsdecode(rootfs)}, where the program could change it",
             hint="keep the profile outside of the root file system",

@@ -12,9 +12,10 @@ from harden.errors import HardenError
 from harden.folder import LOCAL_SUFFIX, PROFILE_SUFFIX, RECORDING_SUFFIX, VERIFIED_SUFFIX
 from harden.kernel import atomic_file
 from harden.launch.symlinks import resolve
+from harden.model.guarded_root import is_beneath
 from harden.model.profile import LOCAL_FORMAT
 from harden.model.sandbox import Bind, SandboxSpec
-from harden.way import Way, holds, way_to
+from harden.way import Way, way_to
 
 __all__ = ["check_folder", "check_results", "guards", "shown_writable"]
 
@@ -56,7 +57,7 @@ def guards(
         Bind(source=path, target=target.rstrip(b"/") + path[len(source.rstrip(b"/")) :])
         for path in covered
         for source, target in shown
-        if holds(source, path) and _is_regular(path)
+        if is_beneath(path, source) and _is_regular(path)
     )
 
 
@@ -95,7 +96,7 @@ def _check_cache(shown: Sequence[tuple[bytes, bytes]]) -> None:
     """Whoever can write a kept plan decides what the next start is allowed: this user's, or that of another."""
     for source, _ in shown:
         for cache in _caches(source):
-            if holds(source, cache) or holds(cache, source):
+            if is_beneath(cache, source) or is_beneath(source, cache):
                 raise HardenError(
                     f"the program may write into {os.fsdecode(source)}: harden keeps its plans in {os.fsdecode(cache)}",
                     hint="grant it a narrower path",
@@ -108,7 +109,7 @@ def _caches(source: bytes) -> Iterator[bytes]:
     Not by $XDG_RUNTIME_DIR: the next start may have another one.
     """
     runtimes = {b"/run", b"%s/%d" % (_USERS, os.geteuid())}
-    if (holds(source, _USERS) or holds(_USERS, source)) and os.path.isdir(_USERS):
+    if (is_beneath(_USERS, source) or is_beneath(source, _USERS)) and os.path.isdir(_USERS):
         runtimes.update(os.path.join(_USERS, name) for name in os.listdir(_USERS))
     for runtime in sorted(runtimes):
         yield os.path.join(os.path.realpath(runtime), b"harden")

@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from harden.errors import KernelError
-from harden.launch.symlinks import Resolved, resolve
+from harden.launch.symlinks import Resolved, lies_in, resolve
 
-__all__ = ["Way", "hold_folder", "holds", "way_to", "way_to_be"]
+__all__ = ["Way", "hold_folder", "way_to", "way_to_be"]
 
 _STEP: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -31,7 +31,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
     def entry_in(self, folder: bytes) -> bytes | None:
         """The first entry on the way that whoever may write into `folder` can exchange, by rename(2)."""
-        return next((entry for entry in self.entries if holds(folder, os.path.dirname(entry))), None)
+        return next((entry for entry in self.entries if lies_in(entry, (folder,))), None)
 
     def to_file(self, name: bytes) -> Way:
         """The way to a file in this folder. Nobody exchanges the file's own entry: it is covered."""
@@ -40,11 +40,6 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     def to_covered(self) -> Way:
         """The same for a way that leads to the file already."""
         return msgspec.structs.replace(self, entries=tuple(entry for entry in self.entries if entry != self.path))
-
-
-def holds(outer: bytes, inner: bytes) -> bool:
-    """Whether `inner` is `outer` or lies below it."""
-    return outer == inner or inner.startswith(outer.rstrip(b"/") + b"/")
 
 
 def way_to(path: Path) -> Way:

@@ -19,9 +19,10 @@ from harden.kernel.uapi import MOUNT_ATTR_RDONLY
 from harden.launch.layers import overlay, overlay_problem, stage_layers
 from harden.launch.ops import Code, Flag, Stage, op
 from harden.launch.piece import Piece, moved
-from harden.launch.symlinks import follow, is_below
+from harden.launch.symlinks import follow, lies_in
 from harden.launch.tree import OWN, SAFE, Tree, private_bytes, text
 from harden.model.control import Control
+from harden.model.guarded_root import is_beneath
 from harden.model.isolation import OverlayMount
 from harden.model.sandbox import View
 
@@ -33,7 +34,7 @@ _ANYBODY: Final = 0o1777
 def check_bind_target(target: bytes) -> None:
     """Raises UsageError for what is always the sandbox's own: a mount over it would bring the host's back."""
     path = b"/" + b"/".join(part for part in target.split(b"/") if part not in (b"", b"."))
-    if path in (b"/", b"/dev/pts", *OWN) or is_below(path, b"/proc"):
+    if path in (b"/", b"/dev/pts", *OWN) or is_beneath(path, b"/proc"):
         raise UsageError(
             f"a mount at {text(target)}: /, /dev, /dev/pts, /sys and everything in /proc are the sandbox's own",
             hint="choose another path inside",
@@ -70,7 +71,7 @@ def _one_overlay(tree: Tree, mount: OverlayMount, number: int) -> list[Piece]:
         raise UsageError(f"--overlay {text(mount.lower)}: there is no such folder", hint="name an existing folder")
     points = [source.path]
     if tree.features.root:
-        inner = [each for each in tree.submounts(source.path) if not any(is_below(each.point, own) for own in OWN)]
+        inner = [each for each in tree.submounts(source.path) if not any(is_beneath(each.point, own) for own in OWN)]
         points += [each.point for each in inner if each.point in trial_paths((each,)) and os.path.isdir(each.point)]
     found = []
     for index, point in enumerate(points):
@@ -146,7 +147,7 @@ def plan_extra_mounts(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> N
 
     def trusted(path: bytes) -> bytes | None:
         is_programs = tree.guard.is_programs((tree.spec.isolation.rootfs or b"") + path)
-        return None if is_programs or any(is_below(os.path.dirname(path), each) for each in own) else link_at(path)
+        return None if is_programs or lies_in(path, own) else link_at(path)
 
     placed = [(follow(piece.target, trusted), piece) for piece in pieces]
     shown = {**dict.fromkeys((target for target, _ in placed), None), **_host_paths(tree, trusted)}
@@ -173,7 +174,7 @@ def _host_paths(tree: Tree, link_at: Callable[[bytes], bytes | None]) -> dict[by
 def _check_missing(target: bytes, shown: dict[bytes, bytes | None]) -> None:
     """A mount point that would have to be made on the host is the user's to make. `shown`: places of the view, with
     what of the host is written to there, or None."""
-    above = [place for place in shown if place != target and is_below(target, place)]
+    above = [place for place in shown if place != target and is_beneath(target, place)]
     if not above:
         return
     place = max(above, key=len)

@@ -11,8 +11,8 @@ from harden.launch.extra_mounts import plan_extra_mounts
 from harden.launch.kernel_folders import plan_kernel_folders
 from harden.launch.layers import Layer, overlay, overlay_problem, stage_layers
 from harden.launch.ops import Code, Flag, Stage, op
-from harden.launch.symlinks import is_below
 from harden.launch.tree import OWN, PRIVATE, SAFE, Tree, text
+from harden.model.guarded_root import is_beneath
 
 __all__ = ["Layer", "plan_host_view"]
 
@@ -45,9 +45,9 @@ def _own_folders(tree: Tree) -> tuple[bytes, ...]:
         resolved = tree.resolve(path)
         if resolved is None or not os.path.isdir(resolved.path):
             continue
-        if any(is_below(resolved.path, private) for private in PRIVATE):
+        if any(is_beneath(resolved.path, private) for private in PRIVATE):
             folders.add(resolved.path)
-    return tuple(sorted(f for f in folders if not any(f != other and is_below(f, other) for other in folders)))
+    return tuple(sorted(f for f in folders if not any(f != other and is_beneath(f, other) for other in folders)))
 
 
 def _private_folders(tree: Tree, kept: tuple[bytes, ...]) -> tuple[bytes, ...]:
@@ -64,7 +64,7 @@ def _plan_as_root(tree: Tree, kept: tuple[bytes, ...], layers: list[Layer]) -> N
         for mount in sorted(tree.mounts, key=lambda mount: (mount.point.count(b"/"), mount.point))
         if mount.point != b"/"
         and mount.point in trial_paths((mount,))
-        and not any(is_below(mount.point, hidden) for hidden in (*OWN, *PRIVATE))
+        and not any(is_beneath(mount.point, hidden) for hidden in (*OWN, *PRIVATE))
     ]
     root = tree.mount_of(b"/")
     if root is None:
@@ -89,7 +89,7 @@ def _plan_as_user(tree: Tree, kept: tuple[bytes, ...], layers: list[Layer]) -> N
     cwd = tree.resolve(tree.spec.cwd)
     folders = {*kept, *([cwd.path] if cwd is not None and cwd.path not in (b"/", *PRIVATE) else [])}
     for folder in sorted(folders):
-        if any(folder != other and is_below(folder, other) for other in folders):
+        if any(folder != other and is_beneath(folder, other) for other in folders):
             continue
         usable = tree.features.works("user-overlay") and not tree.submounts(folder) and os.access(folder, os.W_OK)
         lower = tree.clone(folder, SAFE | MOUNT_ATTR_RDONLY)
@@ -103,8 +103,8 @@ def _plan_as_user(tree: Tree, kept: tuple[bytes, ...], layers: list[Layer]) -> N
 
 def _link(path: bytes, kept: tuple[bytes, ...]) -> bytes | None:
     """The text of a link of this view: the host's, but for the folders that begin empty."""
-    inside = any(is_below(path, folder) for folder in kept)
-    if not inside and any(path != hidden and is_below(path, hidden) for hidden in (*OWN, *PRIVATE)):
+    inside = any(is_beneath(path, folder) for folder in kept)
+    if not inside and any(path != hidden and is_beneath(path, hidden) for hidden in (*OWN, *PRIVATE)):
         return None
     return os.readlink(path) if os.path.islink(path) else None
 

@@ -10,7 +10,7 @@ import msgspec
 
 from harden.errors import KernelError
 from harden.launch.ops import Code
-from harden.launch.symlinks import follow, is_below, leads_to_others
+from harden.launch.symlinks import follow, leads_to_others, lies_in
 from harden.launch.tree import Tree
 from harden.model.sandbox import FileRule, LandlockRules, View
 
@@ -45,7 +45,7 @@ def resolve_rules(rules: LandlockRules, tree: Tree) -> LandlockRules:
         made |= {link: os.readlink(root + link) for link in _ROOT_LINKS if os.path.islink(root + link)}
 
     def link_at(path: bytes) -> bytes | None:
-        if tree.guard.is_programs(root + path) or any(is_below(os.path.dirname(path), each) for each in covered):
+        if tree.guard.is_programs(root + path) or lies_in(path, covered):
             return None
         return made.get(path) or _host_link(path, (*_SYSTEM, *tree.shown), root)
 
@@ -63,7 +63,7 @@ def _resolved(rule: FileRule, link_at: _Links, root: bytes) -> FileRule:
 
 
 def _host_link(path: bytes, trees: tuple[bytes, ...], root: bytes) -> bytes | None:
-    if not any(is_below(os.path.dirname(path), tree) for tree in trees):
+    if not lies_in(path, trees):
         return None
     try:
         return os.readlink(root + path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from harden.launch.symlinks import LinkGuard, Resolved, resolve, resolve_below
+from harden.launch.symlinks import LinkGuard, Resolved, resolve_below
 from harden.model.guarded_root import is_too_wide
 from harden.model.path_pattern import PathPattern
 from harden.model.sandbox import Bind
@@ -22,9 +22,7 @@ def made_elsewhere(
     others. `rootfs`: the folder of the host that is "/" for the program, b"" for the host's. Raises KernelError for a
     loop of links.
     """
-    inside = [resolve_below(path, rootfs) for path in writable]
-    guard = LinkGuard((*inside, *(resolve(bind.source) for bind in binds if bind.writable)))
-    return tuple(_followed(made, guard, rootfs))
+    return tuple(_followed(made, LinkGuard(writable, binds, rootfs), rootfs))
 
 
 def _followed(made: Iterable[PathPattern], guard: LinkGuard, rootfs: bytes) -> Iterator[PathPattern]:

@@ -13,8 +13,9 @@ from harden.launch.kernel_folders import plan_kernel_folders
 from harden.launch.layers import stage_layers
 from harden.launch.ops import Code, Stage, op
 from harden.launch.special_files import find_special_files
-from harden.launch.symlinks import is_below, leads_to_others
+from harden.launch.symlinks import leads_to_others, lies_in
 from harden.launch.tree import OWN, PRIVATE, Tree, text
+from harden.model.guarded_root import is_beneath
 
 __all__ = ["plan_minimal_view"]
 
@@ -64,7 +65,7 @@ class _Shown:
         self.paths[resolved.path] = self.paths.get(resolved.path, False) or writable
 
     def _is_own(self, path: bytes) -> bool:
-        return any(is_below(path, own) for own in OWN)
+        return any(is_beneath(path, own) for own in OWN)
 
     def _is_ours_to_show(self, path: bytes) -> bool:
         if path == b"/" or path in PRIVATE:
@@ -73,13 +74,13 @@ class _Shown:
 
     def covering(self, path: bytes) -> bytes | None:
         """The innermost shown path that holds `path`."""
-        return max((shown for shown in self.paths if is_below(path, shown)), key=len, default=None)
+        return max((shown for shown in self.paths if is_beneath(path, shown)), key=len, default=None)
 
     def needed(self) -> list[tuple[bytes, bool]]:
         """Without what an outer one shows already, outermost first."""
         result: list[tuple[bytes, bool]] = []
         for path in sorted(self.paths, key=lambda path: (path.count(b"/"), path)):
-            outer = [writable for shown, writable in result if is_below(path, shown)]
+            outer = [writable for shown, writable in result if is_beneath(path, shown)]
             if not outer or (self.paths[path] and not outer[-1]):
                 result.append((path, self.paths[path]))
         return result
@@ -105,14 +106,14 @@ def _plan_folders(tree: Tree, shown: _Shown) -> None:
     """
     made: list[bytes] = []
     for folder in sorted(tree.spec.folders):
-        if folder in PRIVATE or any(is_below(folder, own) for own in OWN) or any(is_below(folder, m) for m in made):
+        if folder in PRIVATE or any(is_beneath(folder, own) for own in OWN) or any(is_beneath(folder, m) for m in made):
             continue
         cover = shown.covering(folder)
         if cover is not None:
             if not shown.paths[cover] and not os.path.isdir(folder):
                 tree.notes.append(f"{text(folder)} cannot be made: {text(cover)} is shown read-only")
             continue
-        if any(is_below(folder, private) for private in PRIVATE):
+        if any(is_beneath(folder, private) for private in PRIVATE):
             tree.folder(folder)
             continue
         tree.private((folder,))
@@ -123,7 +124,7 @@ def _plan_masks(tree: Tree, shown: list[tuple[bytes, bool]]) -> None:
     """Cover the host's sockets and FIFOs in the folders that are shown: only --bind names them."""
     outer: list[bytes] = [b"/usr"]
     for path, _ in shown:
-        if any(is_below(path, each) for each in outer) or not os.path.isdir(path):
+        if any(is_beneath(path, each) for each in outer) or not os.path.isdir(path):
             continue
         outer.append(path)
         found = find_special_files(path)
@@ -147,7 +148,7 @@ def _plan_links(tree: Tree, links: dict[bytes, bytes]) -> None:
 def _plan_outlines(tree: Tree, shown: _Shown) -> None:
     """Folders that the program only looks at: a program checks the owner and the mode, and finds nothing else."""
     for folder in sorted(tree.spec.outlines):
-        if shown.covering(folder) is not None or any(is_below(folder, own) for own in (*OWN, *PRIVATE)):
+        if shown.covering(folder) is not None or any(is_beneath(folder, own) for own in (*OWN, *PRIVATE)):
             continue
         resolved = tree.resolve(folder)
         if resolved is None:
@@ -176,9 +177,9 @@ def plan_minimal_view(tree: Tree, proc: int) -> None:
     shown = _shown(tree)
     tree.private(tuple(PRIVATE))
     needed = shown.needed()
-    links = {link: to for link, to in shown.links.items() if not any(is_below(link, path) for path, _ in needed)}
+    links = {link: to for link, to in shown.links.items() if not any(is_beneath(link, path) for path, _ in needed)}
     made = [folder for folder in tree.spec.folders if shown.covering(folder) is None]
-    inner = {link: to for link, to in links.items() if any(is_below(os.path.dirname(link), each) for each in made)}
+    inner = {link: to for link, to in links.items() if lies_in(link, made)}
     _plan_links(tree, {link: to for link, to in links.items() if link not in inner})
     _plan_folders(tree, shown)
     _plan_links(tree, inner)

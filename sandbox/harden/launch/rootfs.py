@@ -16,9 +16,10 @@ from harden.launch.kernel_folders import plan_kernel_folders
 from harden.launch.layers import Layer, overlay, overlay_problem, stage_layers
 from harden.launch.ops import Code, Flag, Stage, op
 from harden.launch.piece import moved
-from harden.launch.symlinks import is_below, leads_to_others, resolve
+from harden.launch.symlinks import leads_to_others, resolve
 from harden.launch.tree import OWN, PRIVATE, SAFE, Tree, text
 from harden.model.control import Control
+from harden.model.guarded_root import is_beneath
 from harden.model.sandbox import View
 
 __all__ = ["find_in_root", "host_path", "plan_rootfs_view"]
@@ -60,7 +61,7 @@ def _pieces(tree: Tree, rootfs: bytes, layers: list[Layer]) -> list[tuple[int, b
     found = []
     for point in points:
         inside = moved(point, rootfs, b"/")
-        if any(is_below(inside, own) for own in (*OWN, *PRIVATE)):
+        if any(is_beneath(inside, own) for own in (*OWN, *PRIVATE)):
             continue
         problem = overlay_problem(tree, point)
         if problem:
@@ -78,7 +79,7 @@ def _pieces(tree: Tree, rootfs: bytes, layers: list[Layer]) -> list[tuple[int, b
 def _plan_granted(tree: Tree, rootfs: bytes) -> None:
     """view=minimal: what the profile grants to be written reaches the folder; folders that it made are made again."""
     for path in tree.spec.writable:
-        if any(is_below(path, own) for own in (*OWN, *PRIVATE)):
+        if any(is_beneath(path, own) for own in (*OWN, *PRIVATE)):
             continue
         found = tree.resolve_inside(path, writable=True)
         if found is None:
@@ -90,7 +91,7 @@ def _plan_granted(tree: Tree, rootfs: bytes) -> None:
         else:
             tree.show(found.path, inside, writable=True)
     for folder in tree.spec.folders:
-        if not any(is_below(folder, own) for own in OWN) and folder not in PRIVATE:
+        if not any(is_beneath(folder, own) for own in OWN) and folder not in PRIVATE:
             tree.folder(folder)
 
 
@@ -113,7 +114,7 @@ def plan_rootfs_view(tree: Tree, proc: int, rootfs: bytes) -> tuple[Layer, ...]:
         _plan_granted(tree, rootfs)
 
     def link_at(path: bytes) -> bytes | None:
-        if any(path != hidden and is_below(path, hidden) for hidden in (*OWN, *PRIVATE)):
+        if any(path != hidden and is_beneath(path, hidden) for hidden in (*OWN, *PRIVATE)):
             return None
         return os.readlink(rootfs + path) if os.path.islink(rootfs + path) else None
 

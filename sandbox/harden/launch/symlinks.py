@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from harden.errors import HardenError, KernelError
-from harden.model.guarded_root import is_too_wide
+from harden.model.guarded_root import is_beneath, is_too_wide
+from harden.model.sandbox import Bind
 
-__all__ = ["LinkGuard", "Resolved", "follow", "has_links", "is_below", "leads_to_others", "resolve", "resolve_below"]
+__all__ = ["LinkGuard", "Resolved", "follow", "has_links", "leads_to_others", "lies_in", "resolve", "resolve_below"]
 
 _MOST_LINKS: Final = 40
 """MAXSYMLINKS of the kernel."""
@@ -27,9 +28,9 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[bytes, ...]
 
 
-def is_below(path: bytes, folder: bytes) -> bool:
-    """Whether `path` is `folder` or lies in it; both without trailing slash, except the root."""
-    return path == folder or folder == b"/" or path.startswith(folder + b"/")
+def lies_in(path: bytes, folders: Iterable[bytes]) -> bool:
+    """Whether the entry `path` is in one of `folders` or below: whoever may write there can have made it."""
+    return any(is_beneath(os.path.dirname(path), each) for each in folders)
 
 
 def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
@@ -38,9 +39,8 @@ def resolve(path: bytes, root: bytes = b"") -> Resolved | None:
     `root`: a folder of the host that is "/" for `path`, for its links and for the result. Raises KernelError for a loop
     of links.
     """
-    entries: list[bytes] = []
-    found, links = _walk(path, root, entries)
-    return None if found is None else Resolved(path=found, links=links, entries=tuple(entries))
+    found, links, entries = _walk(path, root)
+    return None if found is None else Resolved(path=found, links=links, entries=entries)
 
 
 def resolve_below(path: bytes, root: bytes) -> Resolved | None:
@@ -71,38 +71,30 @@ def leads_to_others(path: bytes, found: bytes, root: bytes = b"") -> str:
     )
 
 
-def _walk(path: bytes, root: bytes, entries: list[bytes]) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...]]:
-    """Where `path` leads (None: nowhere), and the links on the way as far as it goes; all that is looked up goes into
-    `entries`."""
-    waiting = [part for part in path.split(b"/") if part and part != b"."][::-1]
-    at = b""
+def _walk(path: bytes, root: bytes) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...], tuple[bytes, ...]]:
+    """Where `path` leads (None: nowhere), and the links and all entries on the way as far as it goes."""
     links: list[tuple[bytes, bytes]] = []
-    while waiting:
-        part = waiting.pop()
-        if part == b"..":
-            at = at.rpartition(b"/")[0]
-            continue
-        step = at + b"/" + part
+    entries: list[bytes] = []
+
+    def link_at(step: bytes) -> bytes | None:
         entries.append(step)
         try:
             text = os.readlink(root + step)
         except FileNotFoundError:
-            return None, tuple(links)
+            raise
         except OSError:
             # EINVAL: not a link; EACCES, ENOTDIR: found out by lstat below
-            at = step
-            continue
+            return None
         links.append((step, text))
-        if len(links) > _MOST_LINKS:
-            raise KernelError(f'open("{os.fsdecode(path)}")', 40, hint="its symbolic links lead in a circle")
-        if text.startswith(b"/"):
-            at = b""
-        waiting += [piece for piece in text.split(b"/") if piece and piece != b"."][::-1]
+        return text
+
+    found: bytes | None
     try:
-        os.lstat(root + at or b"/")
+        found = follow(path, link_at)
+        os.lstat(root + found)
     except OSError:
-        return None, tuple(links)
-    return at or b"/", tuple(links)
+        found = None
+    return found, tuple(links), tuple(entries)
 
 
 def follow(path: bytes, link_at: Callable[[bytes], bytes | None]) -> bytes:
@@ -140,21 +132,24 @@ class LinkGuard:
     shows.
     """
 
-    def __init__(self, writable: Iterable[Resolved | None]) -> None:
-        found = [each for each in writable if each is not None]
+    def __init__(self, writable: Iterable[bytes], binds: Iterable[Bind], root: bytes) -> None:
+        """`writable`: paths below `root`, a folder of the host that is "/" for the program (b"": the host's)."""
+        shown = [resolve_below(path, root) for path in writable]
+        shown += [resolve(bind.source) for bind in binds if bind.writable]
+        found = [each for each in shown if each is not None]
         self._controlled = tuple({each.path for each in found})
         self._trusted = tuple({each.path for each in found if self._own_link(each) is None})
 
     def is_programs(self, link: bytes) -> bool:
         """Whether the program can have made the link at this path of the host."""
-        return any(is_below(os.path.dirname(link), path) for path in self._controlled)
+        return lies_in(link, self._controlled)
 
     def links_to(self, path: bytes) -> tuple[tuple[bytes, bytes], ...]:
         """The links on the way to `path`, which need not exist, up to the first that the program can have made.
 
         Raises KernelError for a loop of links.
         """
-        return tuple(takewhile(lambda each: not self.is_programs(each[0]), _walk(path, b"", [])[1]))
+        return tuple(takewhile(lambda each: not self.is_programs(each[0]), _walk(path, b"")[1]))
 
     def _own_link(self, resolved: Resolved) -> bytes | None:
         """The first link on the way that the program can have made."""
@@ -164,7 +159,7 @@ class LinkGuard:
         """`resolved` itself; raises HardenError naming a link that leads out of what the program may write to."""
         link = self._own_link(resolved)
         allowed = self._trusted if writable else (*self._trusted, b"/usr")
-        if link is None or any(is_below(resolved.path, path) for path in allowed):
+        if link is None or any(is_beneath(resolved.path, path) for path in allowed):
             return resolved
         raise HardenError(
             f"{os.fsdecode(link)} is a symbolic link to {os.fsdecode(resolved.path)} in a folder that the program may "

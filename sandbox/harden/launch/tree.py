@@ -15,8 +15,9 @@ from harden.kernel.mountinfo import Mount
 from harden.kernel.uapi import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
 from harden.launch.ops import Code, Flag, Op, Stage, op
 from harden.launch.piece import Piece, moved
-from harden.launch.symlinks import LinkGuard, Resolved, is_below, resolve, resolve_below
+from harden.launch.symlinks import LinkGuard, Resolved, resolve, resolve_below
 from harden.model.capability import Capability
+from harden.model.guarded_root import is_beneath
 from harden.model.sandbox import SandboxSpec, UserNamespaceMode, View
 
 __all__ = ["DEVICES", "OWN", "PRIVATE", "SAFE", "Tree", "private_bytes", "text"]
@@ -65,12 +66,6 @@ def _writable(spec: SandboxSpec) -> tuple[bytes, ...]:
     return (*named, *(bind.source for bind in spec.binds if bind.writable))
 
 
-def _guard(spec: SandboxSpec) -> LinkGuard:
-    named = spec.writable if spec.view is View.MINIMAL else ()
-    inside = [resolve_below(path, spec.isolation.rootfs or b"") for path in named]
-    return LinkGuard((*inside, *(resolve(bind.source) for bind in spec.binds if bind.writable)))
-
-
 def _check_file_capabilities(spec: SandboxSpec, writable: tuple[bytes, ...]) -> None:
     if writable and Capability.CAP_SETFCAP in spec.capabilities:
         raise UsageError(
@@ -100,7 +95,8 @@ class Tree:
         self.has_staging = False
         writable = _writable(spec)
         _check_file_capabilities(spec, writable)
-        self.guard = _guard(spec)
+        named = spec.writable if spec.view is View.MINIMAL else ()
+        self.guard = LinkGuard(named, spec.binds, spec.isolation.rootfs or b"")
 
     def resolve(self, path: bytes, *, writable: bool = False) -> Resolved | None:
         """Where `path` of the host leads; None when it cannot be reached.
@@ -133,12 +129,12 @@ class Tree:
 
     def mount_of(self, path: bytes) -> Mount | None:
         """The visible mount that `path` lies on."""
-        found = [mount for mount in self.mounts if is_below(path, mount.point)]
+        found = [mount for mount in self.mounts if is_beneath(path, mount.point)]
         return max(found, key=lambda mount: len(mount.point), default=None)
 
     def submounts(self, path: bytes) -> tuple[Mount, ...]:
         """Visible mounts strictly below `path`, outermost first."""
-        below = [mount for mount in self.mounts if mount.point != path and is_below(mount.point, path)]
+        below = [mount for mount in self.mounts if mount.point != path and is_beneath(mount.point, path)]
         return tuple(sorted(below, key=lambda mount: mount.point.count(b"/")))
 
     def idmap_flag(self, mount: Mount | None) -> Flag:
@@ -305,7 +301,7 @@ class Tree:
         if not self.features.root:
             return found
         for mount in self.submounts(source):
-            if any(is_below(mount.point, own) for own in OWN):
+            if any(is_beneath(mount.point, own) for own in OWN):
                 continue
             read_only = MOUNT_ATTR_RDONLY if mount.read_only else 0
             clone = self.clone(mount.point, attributes | read_only)
