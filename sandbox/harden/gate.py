@@ -17,7 +17,7 @@ from harden.check.location import ProfileLocator
 from harden.check.policy_chain import PolicyChain
 from harden.check.profile_subject import profile_subject
 from harden.check.subject import Subject
-from harden.errors import DocumentError, HardenError, UnusableInput, unforeseen
+from harden.errors import DocumentError, UnusableInput
 from harden.folder import PROFILE_SUFFIX, ProfileFiles
 from harden.input_file import placed, read_input
 from harden.model.diff import added_rights
@@ -26,6 +26,7 @@ from harden.model.profile import Profile
 from harden.model.severity import Severity
 from harden.policy_source import load_policy
 from harden.surroundings import look_around
+from harden.unusable import unusable
 
 __all__ = ["Judgement", "judge", "update_baselines"]
 
@@ -61,7 +62,7 @@ def judge(
 
     `attacks` adds the known-attack view of each as notes.
     """
-    try:
+    with unusable():
         chain = load_policy(policy)
         source = None if baseline is None else open_baseline(baseline, may_be_new=update)
         files = _distinct(_named(names, source)) if names else _below(Path(), source)
@@ -73,12 +74,6 @@ def judge(
         }
         if update:
             _demand_place(source, profiles)
-    except UnusableInput:
-        raise
-    except HardenError as error:
-        raise UnusableInput(error.message, hint=error.hint) from None
-    except OSError as error:
-        raise UnusableInput(unforeseen(error).message) from None
     return Judgement(
         report=report,
         grown=_grown(inputs, report),
@@ -96,12 +91,8 @@ def update_baselines(judgement: Judgement) -> tuple[Path, ...]:
     """Write what got smaller, or was not there, as the new baseline; the files that were written."""
     if judgement.baseline is None or judgement.grown:
         return ()
-    try:
+    with unusable():
         written = [judgement.baseline.update(path, profile) for path, profile in judgement.profiles.items()]
-    except HardenError as error:
-        raise UnusableInput(error.message, hint=error.hint) from None
-    except OSError as error:
-        raise UnusableInput(unforeseen(error).message) from None
     return tuple(path for path in written if path is not None)
 
 

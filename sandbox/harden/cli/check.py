@@ -9,7 +9,6 @@ import click
 
 from harden.cli import output
 from harden.cli.judging import Judging
-from harden.errors import HardenError, UnusableInput
 
 __all__ = ["command"]
 
@@ -65,6 +64,7 @@ def command(
     from harden.kernel import atomic_file
     from harden.model.severity import Severity
     from harden.output_target import check_target
+    from harden.unusable import unusable
 
     judgement = judge(
         names,
@@ -80,11 +80,9 @@ def command(
     if target is None:
         output.bytes_out(text)
     else:
-        try:
+        with unusable():
             check_target(target, judgement.inputs)
             atomic_file.deliver(target, text)
-        except HardenError as problem:
-            raise UnusableInput(problem.message, hint=problem.hint) from None
     for path in update_baselines(judgement):
         output.note(f"wrote the baseline {path}")
     if update and judgement.grown:

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from harden.cli import output
-from harden.cli.judging import Judging, unusable
+from harden.cli.judging import Judging
 from harden.model.diff import RightChange, diff_profiles
 from harden.model.profile import Profile
+from harden.unusable import unusable
 
 __all__ = ["command"]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from harden.errors import HardenError, UnusableInput, unforeseen
+from harden.errors import UnusableInput
 
-__all__ = ["Judging", "unusable"]
+__all__ = ["Judging"]
 
 
 class Judging(click.Command):
@@ -23,14 +21,3 @@ class Judging(click.Command):
             return super().make_context(info_name, args, parent, **extra)
         except click.UsageError as problem:
             raise UnusableInput(problem.format_message(), hint=f"see `harden {self.name} --help`") from None
-
-
-@contextmanager
-def unusable() -> Iterator[None]:
-    """What goes wrong inside is something that could not be judged."""
-    try:
-        yield
-    except HardenError as problem:
-        raise UnusableInput(problem.message, hint=problem.hint) from None
-    except OSError as problem:
-        raise UnusableInput(unforeseen(problem).message) from None
