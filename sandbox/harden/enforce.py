@@ -27,8 +27,8 @@ from harden.model.isolation import Isolation
 from harden.model.limit import LearnedLimits
 from harden.model.local_merge import merge_local
 from harden.model.path_text import from_text
-from harden.model.profile import Profile
-from harden.model.recording import Completeness, FileOperation
+from harden.model.profile import Profile, folders_made
+from harden.model.recording import Completeness
 from harden.model.sandbox import (
     AppArmorLabel,
     Bind,
@@ -139,7 +139,7 @@ def enforcement(
     binds = joined_binds((*restored_binds(profile.workload.binds), *extra_binds), overrides.given)
     paths = sandbox_paths(profile, mounted)
     elsewhere = made_elsewhere(
-        (pattern for pattern, operations in profile.rights.all_files() if FileOperation.MKDIR in operations),
+        folders_made(profile.rights.all_files()),
         writable=paths.writable,
         binds=binds,
         rootfs=isolation.rootfs or b"",

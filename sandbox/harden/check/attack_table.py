@@ -10,7 +10,7 @@ import msgspec
 
 from harden import shipped
 from harden.model.arch import Arch
-from harden.model.capability import Capability
+from harden.model.capability import require_known
 from harden.model.document import parse_toml
 from harden.model.syscall import numbers
 
@@ -34,8 +34,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         if bool(self.capability) == bool(self.call):
             raise ValueError("a way names a capability or a call, one of the two")
-        if self.capability and self.capability not in Capability.__members__:
-            raise ValueError(f"unknown capability {self.capability!r}")
+        require_known(filter(None, (self.capability,)))
         if self.call and all(self.call not in numbers(arch) for arch in Arch):
             raise ValueError(f"unknown system call {self.call!r}")
         if len(self.arguments) > 6 or any(not 0 <= v < 1 << 64 for values in self.arguments for v in values):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Final
 
 from harden.errors import UsageError
 
-__all__ = ["DOCKER_DEFAULT", "Capability"]
+__all__ = ["DOCKER_DEFAULT", "Capability", "require_known"]
 
 
 class Capability(enum.IntEnum):
@@ -63,6 +64,13 @@ class Capability(enum.IntEnum):
             return cls[name if name.startswith("CAP_") else f"CAP_{name}"]
         except KeyError:
             raise UsageError(f"unknown capability {text!r}", hint="names are those of capabilities(7)") from None
+
+
+def require_known(names: Iterable[str]) -> None:
+    """ValueError for a name that no capability has."""
+    for name in names:
+        if name not in Capability.__members__:
+            raise ValueError(f"unknown capability {name!r}")
 
 
 DOCKER_DEFAULT: Final = frozenset(

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from harden.model.capability import Capability
+from harden.model.capability import Capability, require_known
 from harden.model.control import Control, Requirement
 from harden.model.path_pattern import PathPattern
 from harden.model.policy_network import NetworkDemand
@@ -132,9 +132,7 @@ class Demand(_Table, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
                     raise ValueError(f"arguments of {name!r} cannot be ruled on; only {', '.join(ARGUMENT_ROWS)}")
                 for row in rows:
                     parse_values(ARGUMENT_ROWS[name], row)
-        for name in (*(self.allowed_capabilities or ()), *self.forbidden_capabilities):
-            if name not in Capability.__members__:
-                raise ValueError(f"unknown capability {name!r}")
+        require_known((*(self.allowed_capabilities or ()), *self.forbidden_capabilities))
         for path, rights in self.forbidden_files.items():
             PathPattern.parse(path)
             parse_file_rights(rights)

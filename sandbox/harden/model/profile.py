@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
 
 from harden.model.arch import Arch
-from harden.model.capability import Capability
+from harden.model.capability import Capability, require_known
 from harden.model.control import Control, Requirement
 from harden.model.network_rule import NetworkRule
 from harden.model.origin import Origin
@@ -28,6 +28,7 @@ __all__ = [
     "LocalRights",
     "Profile",
     "Rights",
+    "folders_made",
     "parse_file_rights",
     "render_file_rights",
 ]
@@ -68,6 +69,11 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a reader must know of these rights: where no rule could be written, or only one wider than what was seen."""
 
 
+def folders_made(files: Iterable[tuple[PathPattern, frozenset[FileOperation]]]) -> tuple[PathPattern, ...]:
+    """Of patterns with their rights, those under which folders can be made."""
+    return tuple(pattern for pattern, operations in files if FileOperation.MKDIR in operations)
+
+
 class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is granted, by origin. Everything not here is refused. Lists are sorted."""
 
@@ -92,9 +98,7 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 raise ValueError(f"arguments of {name!r} cannot be ruled on; only {', '.join(ARGUMENT_ROWS)}")
             for texts in (texts for rows in by_origin.values() for texts in rows):
                 parse_values(ARGUMENT_ROWS[name], texts)
-        for name in (name for names in self.capabilities.values() for name in names):
-            if name not in Capability.__members__:
-                raise ValueError(f"unknown capability {name!r}")
+        require_known(name for names in self.capabilities.values() for name in names)
         for path, rights in ((path, text) for files in self.files.values() for path, text in files.items()):
             PathPattern.parse(path)
             parse_file_rights(rights)

@@ -17,7 +17,7 @@ import msgspec
 from harden.errors import DocumentError
 from harden.model.action import RingOperationSeen, SignalSeen
 from harden.model.arch import Arch
-from harden.model.capability import Capability
+from harden.model.capability import require_known
 from harden.model.file_operation import OK, FileOperation, Resolution
 from harden.model.gap import OPAQUE, Completeness, Gap, GapKind
 from harden.model.lookup import LookupSeen
@@ -124,8 +124,8 @@ class CapabilitySeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True
     process: int | None = None
 
     def __post_init__(self) -> None:
-        if self.capability not in Capability.__members__ and not _NEWER_CAPABILITY.fullmatch(self.capability):
-            raise ValueError(f"unknown capability {self.capability!r}")
+        if not _NEWER_CAPABILITY.fullmatch(self.capability):
+            require_known((self.capability,))
 
 
 class FileSeen(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True, order=True, omit_defaults=True):

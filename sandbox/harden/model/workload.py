@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from harden.model.capability import Capability
+from harden.model.capability import require_known
 from harden.model.path_text import MASK, check_absolute, from_text
 from harden.model.sandbox import NetworkMode, UserNamespaceMode, View
 from harden.model.stored_isolation import MOST_ID, NO_ISOLATION, StoredIsolation
@@ -69,9 +69,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for word in (*words, self.user, self.scenario):
             if b"\0" in from_text(word):
                 raise ValueError(f"NUL in {word!r}: it ends every text that is given to a program")
-        for name in self.capabilities:
-            if name not in Capability.__members__:
-                raise ValueError(f"unknown capability {name!r}")
+        require_known(self.capabilities)
         for number in (self.uid, self.gid):
             if number is not None and not 0 <= number <= MOST_ID:
                 raise ValueError(f"ids inside a sandbox go from 0 to {MOST_ID}, not {number}")

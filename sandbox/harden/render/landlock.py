@@ -16,7 +16,7 @@ from harden.model.guarded_root import ON_ROOT, OWN, PRIVATE, is_beneath, is_too_
 from harden.model.network_rule import ANY_PORT, NetworkOperation, NetworkRule
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import to_text
-from harden.model.profile import Profile
+from harden.model.profile import Profile, folders_made
 from harden.model.recording import FileOperation
 from harden.model.sandbox import FileRule, LandlockRules
 from harden.model.widening import Widening
@@ -111,7 +111,7 @@ def landlock_rules(
     """
     rules = _Rules(own)
     granted = list(profile.rights.all_files())
-    made = [*(pattern for pattern, operations in granted if FileOperation.MKDIR in operations), *elsewhere]
+    made = [*folders_made(granted), *elsewhere]
     for pattern, operations in granted:
         _add(rules, pattern, operations, made)
     _even_out_moves(rules)

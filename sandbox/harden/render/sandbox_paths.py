@@ -18,7 +18,7 @@ import msgspec
 from harden.model.guarded_root import ON_ROOT, OWN, PRIVATE, is_beneath, is_too_wide
 from harden.model.path_pattern import PathPattern
 from harden.model.path_text import from_text, to_text
-from harden.model.profile import Profile
+from harden.model.profile import Profile, folders_made
 from harden.model.recording import FileOperation
 from harden.model.widening import Widening
 
@@ -114,7 +114,7 @@ def sandbox_paths(
         (*(from_text(bind.target) for bind in workload.binds), *mounted),
     )
     rights = list(profile.rights.all_files())
-    made = [*(pattern for pattern, operations in rights if FileOperation.MKDIR in operations), *elsewhere]
+    made = [*folders_made(rights), *elsewhere]
     for pattern, operations in rights:
         _show(view, pattern, operations - _OUT_OF_REACH, made)
     if not any(is_beneath(program, root) for root in (*_ALWAYS, _USR, *view.bound)):
