@@ -31,9 +31,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         try:
             way = way_to(path.parent)
             folder = hold_folder(way)
-        except OSError as error:
-            raise _not_opened(path, error.errno) from None
-        except KernelError as error:
+        except (OSError, KernelError) as error:
             raise _not_opened(path, error.errno) from None
         return cls(given=path, folder=folder, name=name, way=way.to_file(name))
 
